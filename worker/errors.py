@@ -1,0 +1,99 @@
+"""Outages, as opposed to verdicts: what went wrong with us, and whether trying again can help.
+
+A finding about a file is a value (`worker.scan.Reason`); everything here is raised. The docstring of an
+exception is its default message.
+"""
+
+from __future__ import annotations
+
+
+class LazarettoError(Exception):
+    """Lazaretto could not do what was asked."""
+
+    code = "internal_error"
+    retryable = False
+    expected: str | None = None  # what would have been accepted, where somebody can act on it
+
+    def __init__(self, message: str | None = None, *, expected: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+        if expected is not None:
+            self.expected = expected
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class Transient(LazarettoError):
+    """A dependency failed while this file was being worked on; trying again can help."""
+
+    code = "dependency_failed"
+    retryable = True
+    counts = True  # does it use up one of the file's attempts?
+
+
+class Unavailable(Transient):
+    """A dependency could not be reached at all, so this file cannot be the cause."""
+
+    code = "dependency_unavailable"
+    counts = False
+
+
+class Permanent(LazarettoError):
+    """Trying again cannot help until somebody mends the cause."""
+
+    code = "permanent_fault"
+
+
+class LeaseLost(LazarettoError):
+    """Another worker owns this scan now; stop quietly."""
+
+    code = "lease_lost"
+
+
+class StoreUnavailable(Unavailable):
+    """The object store does not answer; trying again can help."""
+
+    code = "object_store_unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer; trying again can help."""
+
+    code = "database_unavailable"
+
+
+class QueueUnavailable(Unavailable):
+    """The task queue does not answer; the work is on record and the sweeper hands it over later."""
+
+    code = "queue_unavailable"
+
+
+class ScannerUnavailable(Unavailable):
+    """No scanner takes work; the file waits until one does."""
+
+    code = "scanner_unavailable"
+
+
+class ScannerFailed(Transient):
+    """The scanner failed after it was given this file; trying again can help."""
+
+    code = "scanner_failed"
+
+
+class SandboxFailed(Transient):
+    """The sandbox failed without saying anything about the file; trying again can help."""
+
+    code = "sandbox_failed"
+
+
+class ObjectMissing(LazarettoError):
+    """There is no such object."""
+
+    code = "object_missing"
+
+
+class ContentChanged(LazarettoError):
+    """The object is not the bytes on record."""
+
+    code = "content_changed"

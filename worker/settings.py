@@ -1,0 +1,128 @@
+"""Infrastructure and security, in one frozen object: every address, secret, time-out and limit of ours.
+
+What a service may upload is content, not infrastructure, and lives in the policy (`worker.policy`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Environment(StrEnum):
+    """`production` refuses to start with a missing secret or a weak setting."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """Read from `LAZARETTO_*` variables or `.env`; S3 credentials and endpoint come from boto3's own chain.
+
+    Times are in seconds, sizes in bytes. Raises `pydantic.ValidationError` naming every fault at once.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LAZARETTO_", env_file=".env", frozen=True, extra="ignore")
+
+    env: Environment = Environment.DEVELOPMENT
+    home: Path = Path("var")
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+
+    database_url: SecretStr = SecretStr("sqlite:///var/lazaretto.db")
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    quarantine_bucket: str = "quarantine"
+    clean_bucket: str = "clean"
+    s3_public_url: str | None = None
+    clamd: Annotated[tuple[str, ...], NoDecode] = ("unix:///run/clamav/clamd.ctl",)
+    policy_file: Path = REPOSITORY / "ops" / "policy.toml"
+    bootstrap_api_key: SecretStr | None = None
+
+    # Intake
+    part_size: int = Field(8 * MIB, ge=5 * MIB, description="one part of a large upload; S3's minimum is 5 MiB")
+    upload_idle_timeout: float = Field(60, gt=0, description="an upload that sends nothing for so long ends")
+    max_metadata_bytes: int = Field(16 * 1024, description="the JSON object a service may attach")
+    max_filename_characters: int = Field(4096, description="longer names are cut, which the record shows")
+    wait_limit: float = Field(60, description="the longest `?wait=`")
+    content_url_seconds: int = Field(60, description="how long a download address works")
+
+    # Work
+    memory_limit: int = Field(16 * MIB, description="files up to this size are scanned from memory, not disk")
+    scratch_dir: Path | None = Field(None, description="where larger files lie while scanned; None: $TMPDIR")
+    lease_seconds: float = Field(30, gt=3, description="a worker that is silent for so long has lost its scan")
+    scan_timeout: float = Field(600, gt=0, description="the longest one attempt may take")
+    max_attempts: int = Field(3, ge=1, description="attempts that count, before `failed`")
+    retry_base: float = Field(2, gt=0, description="the first pause before another attempt; doubles")
+    retry_cap: float = Field(300, gt=0, description="the longest pause before another attempt")
+    visibility_timeout: float = Field(3600, description="Redis redelivers a task unacknowledged for so long")
+
+    # Dependencies
+    connect_timeout: float = Field(2, gt=0)
+    s3_timeout: float = Field(20, gt=0, description="one S3 call; shorter than a lease")
+    canary_seconds: float = Field(300, gt=0, description="how often each scanner must flag its canaries")
+    signature_max_age_hours: float = Field(72, gt=0, description="older signatures: the scanner takes no work")
+
+    # Sandbox
+    sandbox_memory: int = Field(2048 * MIB, description="address space of one child")
+    sandbox_seconds: float = Field(60, gt=0, description="wall clock and CPU time of one call")
+    sandbox_output: int = Field(512 * MIB, description="bytes that one call may write")
+
+    # Recovery
+    receive_timeout: float = Field(86400, description="an upload without an end for so long is expired")
+    enqueue_grace: float = Field(10, description="how long after its enqueue a task is not enqueued again")
+
+    @field_validator("clamd", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("clamd")
+    @classmethod
+    def _scanner_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [each for each in value if not each.startswith(("unix:///", "tcp://"))]
+        if wrong or not value:
+            raise ValueError(f"got {wrong or 'nothing'}, expected unix:///path or tcp://host:port")
+        return value
+
+    @model_validator(mode="after")
+    def _time_outs_nest(self) -> Self:
+        if not self.s3_timeout < self.lease_seconds:
+            raise ValueError("s3_timeout must be shorter than lease_seconds: a call must not outlive its lease")
+        if not self.scan_timeout < self.visibility_timeout:
+            raise ValueError("scan_timeout must be shorter than visibility_timeout, or tasks run twice")
+        return self
+
+    @model_validator(mode="after")
+    def _strong_in_production(self) -> Self:
+        if self.env is Environment.PRODUCTION and (faults := self._weaknesses()):
+            raise ValueError("not fit for production: " + "; ".join(faults))
+        return self
+
+    def _weaknesses(self) -> list[str]:
+        faults = []
+        if not {"database_url", "redis_url", "clamd"} <= self.model_fields_set:
+            faults.append("LAZARETTO_DATABASE_URL, LAZARETTO_REDIS_URL and LAZARETTO_CLAMD must be set")
+        if "@" not in self.redis_url.get_secret_value():
+            faults.append("LAZARETTO_REDIS_URL has no password, expected redis://:password@host:port/0")
+        key = self.bootstrap_api_key
+        if key is not None and len(key.get_secret_value()) < 32:
+            faults.append("LAZARETTO_BOOTSTRAP_API_KEY is short, expected at least 32 characters")
+        if self.quarantine_bucket == self.clean_bucket:
+            faults.append("quarantine and clean are one bucket, expected two")
+        return faults
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
