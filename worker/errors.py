@@ -97,3 +97,10 @@ class ContentChanged(LazarettoError):
     """The object is not the bytes on record."""
 
     code = "content_changed"
+
+
+class ReencodingChanged(LazarettoError):
+    """Re-encoding gave other bytes than those that were proven clean; the scan starts over."""
+
+    code = "reencoding_changed"
+    retryable = True

@@ -70,6 +70,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.SETTLING, _S.INFECTED, _M.WORKER, "deleted"),
     Transition(_S.SETTLING, _S.REJECTED, _M.WORKER, "deleted"),
     Transition(_S.SETTLING, _S.UNSCANNABLE, _M.WORKER, "held"),
+    Transition(_S.SETTLING, _S.QUEUED, _M.WORKER, "re-encoding gave other bytes than those proven clean; start over"),
 )
 
 ALLOWED: frozenset[tuple[Status, Status]] = frozenset((each.source, each.target) for each in TRANSITIONS)
@@ -188,7 +189,6 @@ class Scan:
     lease_until: datetime | None = None
     due_at: datetime | None = None
     enqueued_at: datetime | None = None
-    upload_id: str | None = None
     finished_at: datetime | None = None
 
 
@@ -203,3 +203,12 @@ class Event:
     reason: str
     decision: int
     request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who moves a scan and why: what the event will say."""
+
+    actor: str
+    reason: str
+    request_id: str | None = None  # None: the request that brought the scan

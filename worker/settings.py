@@ -66,7 +66,7 @@ class Settings(BaseSettings):
 
     # Dependencies
     connect_timeout: float = Field(2, gt=0)
-    s3_timeout: float = Field(20, gt=0, description="one S3 call; shorter than a lease")
+    s3_timeout: float = Field(10, gt=0, description="silence of the store in one call; twice that fits in a lease")
     canary_seconds: float = Field(300, gt=0, description="how often each scanner must flag its canaries")
     signature_max_age_hours: float = Field(72, gt=0, description="older signatures: the scanner takes no work")
 
@@ -96,8 +96,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _time_outs_nest(self) -> Self:
-        if not self.s3_timeout < self.lease_seconds:
-            raise ValueError("s3_timeout must be shorter than lease_seconds: a call must not outlive its lease")
+        if not 2 * (self.s3_timeout + self.connect_timeout) < self.lease_seconds:
+            raise ValueError("twice s3_timeout + connect_timeout must fit in lease_seconds: no call outlives its lease")
         if not self.scan_timeout < self.visibility_timeout:
             raise ValueError("scan_timeout must be shorter than visibility_timeout, or tasks run twice")
         return self

@@ -1,0 +1,1 @@
+"""HTTP in, use cases called, HTTP out. No content of any file is parsed in this process."""

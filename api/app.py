@@ -1,0 +1,42 @@
+"""The HTTP application. `uvicorn api.app:create_app --factory`"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from api import health, parts, problems, scans, uploads
+from api.requests import RequestIds
+from worker import telemetry
+from worker.settings import Settings, load
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """An application for one process; `settings` as the environment says, unless given."""
+    telemetry.configure()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.parts = held = parts.make(settings or load())
+        asyncio.get_running_loop().set_default_executor(held.threads)
+        try:
+            yield
+        finally:
+            held.close()
+
+    app = FastAPI(
+        title="Lazaretto",
+        version=version("lazaretto"),
+        summary="Uploads are quarantined, scanned, and promoted or deleted.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    for module in (uploads, scans, health):
+        app.include_router(module.router)
+    problems.install(app)
+    app.add_middleware(RequestIds)
+    return app

@@ -1,0 +1,43 @@
+"""Who is asking, and may they?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.parts import PartsOf
+from api.problems import Problem
+from worker import services
+from worker.services import Caller, Scope
+
+_bearer = HTTPBearer(auto_error=False, description="An API key of your service.")
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+def _caller(parts: PartsOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+    """The caller behind the request's key, in a thread: it asks the database."""
+    caller = services.identify(parts.database, credentials.credentials) if credentials else None
+    if caller is None:
+        detail = "The API key is missing, unknown, expired or revoked."
+        expected = "Authorization: Bearer <key>"
+        raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, expected=expected, headers=_CHALLENGE)
+    return caller
+
+
+def _needing(scope: Scope) -> Callable[[Caller], Caller]:
+    def checked(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+        if scope not in caller.scopes:
+            detail = f"This API key does not carry the scope {scope.value}."
+            raise Problem(HTTPStatus.FORBIDDEN, "scope_missing", detail, expected=f"a key with {scope.value}")
+        return caller
+
+    return checked
+
+
+Submitter = Annotated[Caller, Depends(_needing(Scope.SUBMIT))]
+Reader = Annotated[Caller, Depends(_needing(Scope.READ))]
+Operator = Annotated[Caller, Depends(_needing(Scope.OPERATE))]

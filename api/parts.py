@@ -1,0 +1,79 @@
+"""What one API process holds, and how a request gets at it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, ParamSpec, TypeVar
+
+from fastapi import Depends, Request
+
+from api.waiting import Waiting
+from worker import migrations, services
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.task_queue import TaskQueue
+from worker.errors import Permanent
+from worker.intake import Intake
+from worker.policy import PolicyFile
+from worker.settings import Settings
+from worker.store.database import Database
+
+P = ParamSpec("P")
+T = TypeVar("T")
+THREADS = 64  # calls to S3, database and Redis at once; each is short
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The use cases and adapters of this process."""
+
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    queue: TaskQueue
+    intake: Intake
+    waiting: Waiting
+    threads: ThreadPoolExecutor
+
+    async def in_thread(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Run a call that blocks where it holds up no other request."""
+        return await asyncio.to_thread(call, *arguments, **options)
+
+    def close(self) -> None:
+        self.threads.shutdown(cancel_futures=True)
+        self.queue.close()
+        self.database.close()
+
+
+def make(settings: Settings) -> Parts:
+    """Put the parts together. Raises `Permanent` where the database is not up to date."""
+    database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
+    if migrations.pending(database):
+        raise Permanent("the database is not up to date", expected="`lazaretto migrate`, once, before the start")
+    if settings.bootstrap_api_key:
+        services.ensure_bootstrap_key(database, settings.bootstrap_api_key.get_secret_value())
+    objects = ObjectStore(
+        connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout, public_url=settings.s3_public_url
+    )
+    queue = TaskQueue(settings)
+    policies = PolicyFile.load(settings.policy_file)
+    return Parts(
+        settings=settings,
+        database=database,
+        objects=objects,
+        queue=queue,
+        intake=Intake(database, objects, queue, policies, settings),
+        waiting=Waiting(database),
+        threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
+    )
+
+
+def of(request: Request) -> Parts:
+    """The parts of the application that serves this request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsOf = Annotated[Parts, Depends(of)]

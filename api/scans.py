@@ -1,0 +1,118 @@
+"""Reading scans: one, many, their events, and the way to the promoted bytes."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import RedirectResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.auth import Reader
+from api.parts import Parts, PartsOf
+from api.problems import Problem, documented
+from api.views import EventPage, EventView, ScanPage, ScanView
+from worker.scan import PROMOTED, Scan, Status
+from worker.services import Caller
+from worker.store import events, scans
+
+router = APIRouter(prefix="/v1/scans", tags=["scans"])
+
+ScanId = Annotated[str, Path(max_length=64, description="The scan's id.")]
+_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_DELETED = frozenset({Status.INFECTED, Status.REJECTED, Status.EXPIRED, Status.ERASED})
+
+
+class ListQuery(BaseModel):
+    """What a list is narrowed to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: list[str] = Field([], max_length=200)
+    status: list[Status] = Field([], max_length=len(Status))
+    service: str | None = None
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    since: AwareDatetime | None = Field(None, description="Arrived at this moment or later.")
+    until: AwareDatetime | None = Field(None, description="Arrived before this moment.")
+    cursor: str | None = Field(None, pattern=_UUID, description="`next_cursor` of the page before.")
+    limit: int = Field(50, ge=1, le=200)
+
+
+@router.get("", responses=documented())
+def list_scans(query: Annotated[ListQuery, Query()], caller: Reader, parts: PartsOf) -> ScanPage:
+    """Scans, newest first. A service sees its own, whatever it asks for."""
+    service = query.service if caller.sees("") else caller.service
+    if query.service not in (None, service):
+        return ScanPage(items=[], next_cursor=None)
+    wanted = scans.Filter(tuple(query.id), tuple(query.status), service, query.sha256, query.since, query.until)
+    with parts.database.read() as connection:
+        found = scans.page(connection, wanted, before=query.cursor, limit=query.limit + 1)
+    shown = found[: query.limit]
+    more = len(found) > query.limit
+    return ScanPage(items=[ScanView.of(scan) for scan in shown], next_cursor=shown[-1].id if more else None)
+
+
+@router.get("/{scan_id}", responses=documented(HTTPStatus.NOT_FOUND))
+async def get_scan(
+    scan_id: ScanId,
+    caller: Reader,
+    parts: PartsOf,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the end of the scan.")] = 0,
+) -> ScanView:
+    """One scan. With `wait`, answers as soon as the scan has ended, or after that time."""
+    scan = await parts.in_thread(_visible, parts, caller, scan_id)
+    if wait and not scan.status.ended:
+        await parts.waiting.until_ended(scan_id, wait)
+        scan = await parts.in_thread(_visible, parts, caller, scan_id)
+    return ScanView.of(scan)
+
+
+@router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))
+def get_events(scan_id: ScanId, caller: Reader, parts: PartsOf) -> EventPage:
+    """Every transition of a scan, oldest first."""
+    _visible(parts, caller, scan_id)
+    with parts.database.read() as connection:
+        return EventPage(items=[EventView.of(event) for event in events.of(connection, scan_id)])
+
+
+@router.get(
+    "/{scan_id}/content",
+    status_code=HTTPStatus.TEMPORARY_REDIRECT,
+    response_class=RedirectResponse,
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE),
+)
+def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResponse:
+    """The way to the promoted object: an address that works for a short time."""
+    scan = _visible(parts, caller, scan_id)
+    if scan.status in _DELETED:
+        raise Problem(HTTPStatus.GONE, "deleted", f"The bytes of this scan are deleted: it is {scan.status}.")
+    if scan.status not in PROMOTED or scan.promoted is None:
+        detail = f"Nothing is promoted: the scan is {scan.status}."
+        waiting = not scan.status.ended
+        raise Problem(
+            HTTPStatus.CONFLICT, "not_promoted", detail, expected="a scan that is clean or released", retryable=waiting
+        )
+    url = parts.objects.download_url(
+        scan.promoted.bucket,
+        scan.promoted.key,
+        disposition=_disposition(scan),
+        seconds=parts.settings.content_url_seconds,
+    )
+    return RedirectResponse(url, HTTPStatus.TEMPORARY_REDIRECT, headers={"Cache-Control": "no-store"})
+
+
+def _visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
+    """The scan, if this caller may know of it. To another service it does not exist."""
+    with parts.database.read() as connection:
+        scan = scans.get(connection, scan_id)
+    if scan is None or not caller.sees(scan.service):
+        raise Problem(HTTPStatus.NOT_FOUND, "scan_not_found", f"There is no scan {scan_id!r}.")
+    return scan
+
+
+def _disposition(scan: Scan) -> str:
+    """A download under the name it was uploaded with (RFC 6266), which no header can be broken with."""
+    name = scan.filename.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')[:1000]}"

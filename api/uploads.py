@@ -1,0 +1,81 @@
+"""Uploads: streamed into quarantine, answered with 202 once they are safe there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from api.auth import Submitter
+from api.forms import UploadForm
+from api.parts import Parts, PartsOf
+from api.problems import documented
+from api.views import ScanView
+from worker.intake import Incoming
+from worker.services import Caller
+
+router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+
+_RESPONSES = documented(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+)
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {
+            "file": {"type": "string", "format": "binary"},
+            "metadata": {"type": "object", "description": "Comes back on the scan, as it is."},
+        },
+    }
+}
+
+
+def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {kind: content}}}
+
+
+@router.post(
+    "", status_code=HTTPStatus.ACCEPTED, responses=_RESPONSES, openapi_extra=_body("multipart/form-data", _FORM)
+)
+async def upload_form(request: Request, caller: Submitter, parts: PartsOf) -> ScanView:
+    """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object."""
+    kind = request.headers.get("content-type", "")
+    form = UploadForm(kind, request.stream(), parts.settings.max_metadata_bytes)
+    await form.open()
+    incoming = _incoming(request, caller, form.filename, form.declared_type, None)
+    return await _receive(parts, incoming, form.body(), form.metadata)
+
+
+@router.put(
+    "/{filename:path}",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=_RESPONSES,
+    openapi_extra=_body("application/octet-stream", _BINARY),
+)
+async def upload_raw(filename: str, request: Request, caller: Submitter, parts: PartsOf) -> ScanView:
+    """Upload a file as the body itself. The name is recorded, and never a path: anything goes."""
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isascii() and announced.isdigit() else None
+    incoming = _incoming(request, caller, filename, request.headers.get("content-type"), size)
+    return await _receive(parts, incoming, request.stream(), dict)
+
+
+def _incoming(request: Request, caller: Caller, filename: str, declared: str | None, size: int | None) -> Incoming:
+    return Incoming(
+        service=caller.service,
+        actor=caller.actor,
+        filename=filename,
+        declared_type=declared,
+        size=size,
+        request_id=request.state.request_id,
+    )
+
+
+async def _receive(
+    parts: Parts, incoming: Incoming, body: AsyncIterator[bytes], metadata: Callable[[], dict[str, Any]]
+) -> ScanView:
+    return ScanView.of(await parts.intake.receive(incoming, body, metadata))

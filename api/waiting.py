@@ -1,0 +1,60 @@
+"""Waiting for scans to end, without a thread or a database connection for each waiter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from worker import telemetry
+from worker.errors import DatabaseUnavailable
+from worker.store import scans
+from worker.store.database import Database
+from worker.telemetry import Log
+
+TICK = 0.02  # seconds between two looks; one query for everybody who waits
+
+
+class Waiting:
+    """All waiters of one API process share one look at the database per tick; none while nobody waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._looking: asyncio.Task[None] | None = None
+
+    async def until_ended(self, scan_id: str, seconds: float) -> None:
+        """Return when the scan has ended (or is unknown), or after `seconds`."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[scan_id].add(waiter)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter
+        except TimeoutError:
+            return
+        finally:
+            self._forget(scan_id, waiter)
+
+    async def _look(self) -> None:
+        while self._waiters:
+            try:
+                pending = await asyncio.to_thread(self._pending, list(self._waiters))
+            except DatabaseUnavailable as fault:
+                telemetry.warn(Log.REQUEST_FAILED, error=fault.message)
+                pending = set(self._waiters)
+            for scan_id in set(self._waiters) - pending:
+                for waiter in self._waiters[scan_id]:
+                    if not waiter.done():
+                        waiter.set_result(None)
+            await asyncio.sleep(TICK)
+
+    def _pending(self, ids: list[str]) -> set[str]:
+        with self._database.read() as connection:
+            found = scans.statuses(connection, ids)
+        return {scan_id for scan_id, status in found.items() if not status.ended}
+
+    def _forget(self, scan_id: str, waiter: asyncio.Future[None]) -> None:
+        self._waiters[scan_id].discard(waiter)
+        if not self._waiters[scan_id]:
+            del self._waiters[scan_id]

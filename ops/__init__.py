@@ -1,0 +1,1 @@
+"""What operators hold: the command line, the embedded stack, the policy, the runbook."""

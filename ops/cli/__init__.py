@@ -1,0 +1,31 @@
+"""`lazaretto`: the command-line tool."""
+
+from __future__ import annotations
+
+import typer
+
+from ops.cli import scans, submit, system
+from ops.cli.client import ApiFault
+from worker.errors import LazarettoError
+
+app = typer.Typer(
+    help="Uploads are quarantined, scanned, and promoted or deleted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("submit")(submit.submit)
+app.add_typer(scans.app, name="scans")
+app.command("migrate")(system.migrate)
+app.command("sweep")(system.sweep)
+
+
+def main() -> None:
+    """The entry point: a fault that we know is one line, not a traceback."""
+    try:
+        app()
+    except (LazarettoError, ApiFault) as fault:
+        expected = f" (expected: {fault.expected})" if fault.expected else ""
+        typer.echo(f"lazaretto: {fault}{expected}", err=True)
+        raise SystemExit(2) from None

@@ -1,0 +1,61 @@
+"""`lazaretto scans`: look at what happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ops.cli import tables
+from ops.cli.client import Api
+from ops.cli.system import seconds
+
+app = typer.Typer(help="Look at scans.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_scans(
+    status: Annotated[list[str] | None, typer.Option(help="Only with this status; may repeat.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only of this service.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Only of these bytes.")] = None,
+    since: Annotated[
+        float | None, typer.Option(parser=seconds, metavar="PERIOD", help="Arrived within: 30m, 2h.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the page as JSON.")] = False,
+) -> None:
+    """Scans, newest first."""
+    begin = (datetime.now(UTC) - timedelta(seconds=since)).isoformat() if since else None
+    page = Api().get("/v1/scans", status=status, service=service, sha256=sha256, since=begin, limit=limit)
+    if as_json:
+        typer.echo(json.dumps(page, indent=2))
+    else:
+        tables.show(page["items"], _console())
+
+
+@app.command("show")
+def show(
+    scan_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print scan and events as JSON.")] = False,
+) -> None:
+    """One scan and its story."""
+    api = Api()
+    scan, events = api.get(f"/v1/scans/{scan_id}"), api.get(f"/v1/scans/{scan_id}/events")["items"]
+    if as_json:
+        typer.echo(json.dumps({"scan": scan, "events": events}, indent=2))
+        return
+    console = _console()
+    for name, value in scan.items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        console.print(Text(f"{name:14} ", style="bold"), Text(tables.inert(shown)), sep="")
+    for event in events:
+        console.print(Text(tables.inert(f"{event['at']}  {event['to']:12} {event['actor']}: {event['reason']}")))
+
+
+def _console() -> Console:
+    return Console(soft_wrap=not sys.stdout.isatty())

@@ -1,0 +1,58 @@
+"""`lazaretto migrate` and `lazaretto sweep`: what runs beside the API and the workers."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from worker import migrations, telemetry
+from worker import sweep as sweeping
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.task_queue import TaskQueue
+from worker.settings import load
+from worker.store.database import Database
+
+_PERIOD = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
+_UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """A period such as 5s, 2m or 1h, in seconds. Raises `typer.BadParameter`."""
+    match = _PERIOD.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no period, expected one like 5s, 2m or 1h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def migrate() -> None:
+    """Bring the database up to date. Safe to repeat."""
+    database = Database(load().database_url.get_secret_value())
+    migrations.upgrade(database)
+    typer.echo("the database is up to date")
+
+
+def sweep(
+    every: Annotated[
+        float | None, typer.Option(parser=seconds, metavar="PERIOD", help="Sweep on, with this pause: 5s.")
+    ] = None,
+) -> None:
+    """Recover what was lost on the way: once, or with --every for ever. Any number may run."""
+    telemetry.configure()
+    settings = load()
+    sweeper = sweeping.Sweeper(
+        Database(settings.database_url.get_secret_value()),
+        ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout),
+        TaskQueue(settings),
+        settings,
+    )
+    if every is None:
+        typer.echo(sweeper.sweep())
+        return
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    sweeping.run(sweeper, lambda: over.wait(every))

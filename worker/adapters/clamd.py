@@ -1,0 +1,166 @@
+"""One clamd endpoint, on top of the `clamd` package.
+
+The package is kept for its addresses and reply grammar; what it does wrong for us is replaced here: it connects
+before it sets its time-out, uses `send` where `sendall` is needed, streams in chunks of 1 KiB, sees a size-limit
+reply as a broken pipe, and hands out ("ERROR", …) as an ordinary value. Any reply that is not understood raises.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import clamd
+
+from worker.errors import ScannerFailed, ScannerUnavailable
+
+STREAM_CHUNK = 1024 * 1024  # bytes
+_LONGEST_REPLY = 64 * 1024  # bytes
+_SIZE_LIMIT = "INSTREAM size limit exceeded. ERROR"
+_VERSION = re.compile(r"(?P<engine>ClamAV [^/]+)(?:/(?P<database>\d+)(?:/(?P<time>.+))?)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a scanner said about some bytes; the name it found, or None for `OK`."""
+
+    found: str | None = None
+    size_limit: bool = False  # it refused to look at so much
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Engine and signatures; no database number and time where no official database is loaded."""
+
+    engine: str
+    database: str | None
+    database_time: datetime | None
+
+
+class Endpoint:
+    """One scanner: `unix:///path` (hands over descriptors) or `tcp://host:port` (streams)."""
+
+    def __init__(self, address: str, *, connect_timeout: float, timeout: float) -> None:
+        """Time-outs in seconds: to connect, and for each answer, a verdict included."""
+        self.address = address
+        self._connect_timeout = connect_timeout
+        self._timeout = timeout
+
+    def scan(self, descriptor: int) -> Reply:
+        """Have an open file examined, whatever its position.
+
+        Raises `ScannerUnavailable` where nothing listens, and `ScannerFailed` for everything that goes wrong
+        once the scanner has been given the file.
+        """
+        with self._connected() as link:
+            # clamd answers "size limit exceeded" and closes while we still send: the answer waits to be read.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                link.give(descriptor)
+            return _understood(link, link.reply())
+
+    def version(self) -> Version:
+        """Which engine and signatures are at work. Raises like `scan`."""
+        with self._connected() as link:
+            link.ask("VERSION")
+            reply = link.reply()
+        match = _VERSION.match(reply)
+        if match is None:
+            raise ScannerFailed(f"{self.address}: VERSION answered {reply!r}, expected 'ClamAV …'")
+        number = match["database"] if match["database"] not in (None, "0") else None
+        return Version(match["engine"], number, _moment(match["time"]) if number and match["time"] else None)
+
+    @contextmanager
+    def _connected(self) -> Iterator[_TcpLink | _UnixLink]:
+        try:
+            link = _open(self.address, self._connect_timeout, self._timeout)
+        except OSError as fault:
+            raise ScannerUnavailable(f"{self.address}: cannot connect ({fault}); trying again can help") from fault
+        try:
+            yield link
+        except (OSError, clamd.ClamdError) as fault:
+            raise ScannerFailed(f"{self.address}: lost while at work ({fault}); trying again can help") from fault
+        finally:
+            link.clamd_socket.close()
+
+
+class _Link:
+    """What is better here than in the package, on either kind of socket."""
+
+    clamd_socket: socket.socket
+
+    def ask(self, command: str) -> None:
+        self.clamd_socket.sendall(f"n{command}\n".encode())
+
+    def reply(self) -> str:
+        """One whole line; half of one is no answer."""
+        with self.clamd_socket.makefile("rb") as lines:
+            line = lines.readline(_LONGEST_REPLY)
+        if not line.endswith(b"\n"):
+            raise ConnectionError(f"hung up after {line[:200]!r}")
+        return line.decode("utf-8", "replace").strip()
+
+
+class _UnixLink(_Link, clamd.ClamdUnixSocket):  # type: ignore[misc]  # the package has no types
+    def give(self, descriptor: int) -> None:
+        """`FILDES`: the scanner reads from the very file; nothing is copied."""
+        self.ask("FILDES")
+        socket.send_fds(self.clamd_socket, [b"\0"], [descriptor])
+
+
+class _TcpLink(_Link, clamd.ClamdNetworkSocket):  # type: ignore[misc]  # the package has no types
+    def give(self, descriptor: int) -> None:
+        """`INSTREAM`: length-prefixed chunks (clamd(8)); read by position, since others read the file too."""
+        self.ask("INSTREAM")
+        at = 0
+        while chunk := os.pread(descriptor, STREAM_CHUNK, at):
+            self.clamd_socket.sendall(struct.pack("!L", len(chunk)) + chunk)
+            at += len(chunk)
+        self.clamd_socket.sendall(struct.pack("!L", 0))
+
+
+def _open(address: str, connect_timeout: float, timeout: float) -> _TcpLink | _UnixLink:
+    """A connection, made within its time-out. Raises OSError."""
+    parts = urlsplit(address)
+    link: _TcpLink | _UnixLink
+    if parts.scheme == "unix":
+        link = _UnixLink(parts.path)
+        link.clamd_socket = socket.socket(socket.AF_UNIX)
+        link.clamd_socket.settimeout(connect_timeout)
+        try:
+            link.clamd_socket.connect(parts.path)
+        except OSError:
+            link.clamd_socket.close()
+            raise
+    else:
+        host, port = parts.hostname or "", parts.port or 3310
+        link = _TcpLink(host, port)
+        link.clamd_socket = socket.create_connection((host, port), connect_timeout)
+    link.clamd_socket.settimeout(timeout)
+    return link
+
+
+def _understood(link: _TcpLink | _UnixLink, line: str) -> Reply:
+    """The meaning of a reply to a scan. Raises for all but a plain `OK`, a name with `FOUND`, and the size limit."""
+    if line == _SIZE_LIMIT:
+        return Reply(size_limit=True)
+    _, name, status = link._parse_response(line)  # noqa: SLF001 - the package's grammar of replies
+    if status == "OK" and not name:
+        return Reply()
+    if status == "FOUND" and name:
+        return Reply(found=name)
+    raise clamd.ResponseError(f"answered {line!r}, expected OK or FOUND")
+
+
+def _moment(text: str) -> datetime | None:
+    """clamd's local time, which is UTC on servers that we configure."""
+    try:
+        return datetime.strptime(text, "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,205 @@
+"""Any S3, through boto3. Credentials, region and endpoint come from boto3's own chain.
+
+Every method is one call (but for `fetch`, which streams) and raises `StoreUnavailable` where the store does not
+answer as it should. A missing object and a changed one are told apart from an outage.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from worker.errors import ContentChanged, ObjectMissing, Permanent, StoreUnavailable
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
+
+CHUNK = 1024 * 1024  # bytes per read of a fetch
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
+_CHANGED = frozenset({"PreconditionFailed", "412"})
+_FORBIDDEN = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "403"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What the store says of an object."""
+
+    size: int  # bytes
+    etag: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How a promoted object presents itself to whoever fetches it."""
+
+    content_type: str
+    metadata: Mapping[str, str]
+
+    def arguments(self) -> dict[str, Any]:
+        """Never shown in a page of our origin: always a download."""
+        return {
+            "ContentType": self.content_type,
+            "ContentDisposition": "attachment",
+            "Metadata": dict(self.metadata),
+        }
+
+
+class ObjectStore:
+    """A client with its own connections; make one per process. Safe to use from several threads."""
+
+    def __init__(self, *, connect_timeout: float, timeout: float, public_url: str | None = None) -> None:
+        """Time-outs in seconds: to connect, and for each answer. `public_url`: what clients call the store."""
+        config = _config(connect_timeout, timeout)
+        session = boto3.session.Session()
+        self._s3: S3Client = session.client("s3", config=config)
+        self._public: S3Client = (
+            session.client("s3", config=config, endpoint_url=public_url) if public_url else self._s3
+        )
+
+    def put(self, bucket: str, key: str, body: Any, label: Label | None = None) -> str:
+        """Write an object from bytes or a seekable file; returns its ETag."""
+        with _faults_told(f"s3://{bucket}/{key}"):
+            options = label.arguments() if label else {}
+            return self._s3.put_object(Bucket=bucket, Key=key, Body=body, **options)["ETag"]
+
+    def begin(self, bucket: str, key: str) -> str:
+        """Begin a multipart upload; returns its id."""
+        with _faults_told(f"s3://{bucket}/{key}"):
+            return self._s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+
+    def put_part(self, bucket: str, key: str, upload: str, number: int, body: bytes) -> str:
+        """Write part `number` (from 1) of a multipart upload; returns the part's ETag."""
+        with _faults_told(f"s3://{bucket}/{key}"):
+            answer = self._s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
+            return answer["ETag"]
+
+    def complete(self, bucket: str, key: str, upload: str, parts: list[str]) -> str:
+        """Make the parts one object; returns its ETag."""
+        listed: list[CompletedPartTypeDef] = [{"ETag": tag, "PartNumber": at} for at, tag in enumerate(parts, 1)]
+        with _faults_told(f"s3://{bucket}/{key}"):
+            answer = self._s3.complete_multipart_upload(
+                Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": listed}
+            )
+            return answer["ETag"]
+
+    def abort(self, bucket: str, key: str, upload: str) -> None:
+        """Throw the parts away; an upload that is gone already is fine."""
+        try:
+            with _faults_told(f"s3://{bucket}/{key}"):
+                self._s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        except ObjectMissing:
+            return
+
+    def abort_all(self, bucket: str, key: str) -> None:
+        """Throw away whatever multipart uploads of this key were begun and never ended."""
+        with _faults_told(f"s3://{bucket}/{key}"):
+            uploads = self._s3.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", [])
+        for upload in uploads:
+            if upload["Key"] == key:
+                self.abort(bucket, key, upload["UploadId"])
+
+    def fetch(self, bucket: str, key: str, etag: str) -> Iterator[bytes]:
+        """The object's bytes in chunks, pinned to its ETag.
+
+        Raises `ContentChanged` where the object has another ETag and `ObjectMissing` where there is none.
+        """
+        with _faults_told(f"s3://{bucket}/{key}"):
+            body = self._s3.get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"]
+            try:
+                yield from body.iter_chunks(CHUNK)
+            finally:
+                body.close()
+
+    def head(self, bucket: str, key: str) -> ObjectInfo | None:
+        """What is there; None where nothing is."""
+        try:
+            with _faults_told(f"s3://{bucket}/{key}"):
+                answer = self._s3.head_object(Bucket=bucket, Key=key)
+        except ObjectMissing:
+            return None
+        return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"])
+
+    def copy(self, source: tuple[str, str], etag: str, target: tuple[str, str], label: Label) -> None:
+        """Copy an object inside the store, pinned to its ETag. `source` and `target` are (bucket, key).
+
+        Raises `ContentChanged` and `ObjectMissing` like `fetch`.
+        """
+        with _faults_told(f"s3://{source[0]}/{source[1]}"):
+            self._s3.copy_object(
+                Bucket=target[0],
+                Key=target[1],
+                CopySource={"Bucket": source[0], "Key": source[1]},
+                CopySourceIfMatch=etag,
+                MetadataDirective="REPLACE",
+                **label.arguments(),
+            )
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete whatever is there, also nothing. Unconditional: stores disagree about conditions on DELETE."""
+        with _faults_told(f"s3://{bucket}/{key}"):
+            self._s3.delete_object(Bucket=bucket, Key=key)
+
+    def keys(self, bucket: str, prefix: str = "") -> Iterator[str]:
+        """The keys of a bucket, a page at a time."""
+        with _faults_told(f"s3://{bucket}/{prefix}"):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                yield from (item["Key"] for item in page.get("Contents", []))
+
+    def download_url(self, bucket: str, key: str, *, disposition: str, seconds: int) -> str:
+        """An address under which anybody may fetch the object for `seconds`; no call is made."""
+        wanted = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": disposition}
+        return self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)
+
+    def check(self, bucket: str) -> None:
+        """Return if the bucket is there for us; raise what keeps us from it otherwise."""
+        try:
+            with _faults_told(f"s3://{bucket}"):
+                self._s3.head_bucket(Bucket=bucket)
+        except ObjectMissing as fault:
+            raise Permanent(f"there is no bucket {bucket}", expected="an existing bucket of that name") from fault
+
+
+def _config(connect_timeout: float, timeout: float) -> Config:
+    """One repetition inside a call at most: the lease must outlive it. Checksums only where S3 demands them:
+    we keep a SHA-256 of our own. A named endpoint gets path-style addresses, which need no wildcard DNS."""
+    named = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    return Config(
+        connect_timeout=connect_timeout,
+        read_timeout=timeout,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        max_pool_connections=64,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if named else "auto"},
+    )
+
+
+@contextmanager
+def _faults_told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as fault:
+        raise _translated(fault, what) from fault
+    except (BotoCoreError, HTTPClientError, OSError) as fault:
+        raise StoreUnavailable(f"{what}: the object store does not answer ({fault}); trying again can help") from fault
+
+
+def _translated(fault: ClientError, what: str) -> Exception:
+    code = str(fault.response.get("Error", {}).get("Code", ""))
+    if code in _MISSING:
+        return ObjectMissing(f"{what}: there is no such object")
+    if code in _CHANGED:
+        return ContentChanged(f"{what}: the object is not the one on record")
+    if code in _FORBIDDEN:
+        return Permanent(f"{what}: the object store refuses us ({code})", expected="credentials and buckets that fit")
+    return StoreUnavailable(f"{what}: the object store answered {code or fault}; trying again can help")

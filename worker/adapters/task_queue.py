@@ -1,0 +1,98 @@
+"""The task queue: Celery on Redis. What is in it is a hint; the database knows what is to be done."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from worker import clock
+from worker.errors import QueueUnavailable
+from worker.settings import Settings
+
+SCANS = "scans"
+SCAN_TASK = "lazaretto.scan"
+_ENQUEUED_AT = "lazaretto_enqueued_at"
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The one Celery application, for whoever sends tasks and for the worker.
+
+    A task is acknowledged when it is done. A redelivery is harmless (the claim decides) and a loss is repaired by
+    the sweeper, so neither Celery's retries nor its results are used.
+    """
+    app = Celery("lazaretto", broker=settings.redis_url.get_secret_value(), set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_default_queue=SCANS,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_time_limit=settings.scan_timeout + settings.lease_seconds,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=settings.connect_timeout,
+        broker_transport_options={
+            "visibility_timeout": settings.visibility_timeout,
+            "socket_connect_timeout": settings.connect_timeout,
+            "socket_timeout": settings.connect_timeout * 5,
+            "socket_keepalive": True,
+            "health_check_interval": 30,
+        },
+    )
+    return app
+
+
+class TaskQueue:
+    """Where scans wait for a worker. Safe to use from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._celery = make_celery(settings)
+        self._redis = redis.Redis.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_connect_timeout=settings.connect_timeout,
+            socket_timeout=settings.connect_timeout,
+        )
+
+    def enqueue(self, scan_id: str) -> None:
+        """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
+        headers = {_ENQUEUED_AT: clock.now().isoformat()}
+        try:
+            self._celery.send_task(SCAN_TASK, args=[scan_id], queue=SCANS, headers=headers, retry=False)
+        except (OperationalError, redis.RedisError, OSError) as fault:
+            raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
+
+    def waiting(self) -> int:
+        """How many tasks no worker has taken yet. Raises `QueueUnavailable`."""
+        return int(self._ask("llen", SCANS))
+
+    def waiting_since(self) -> datetime | None:
+        """When the task that is next in line was enqueued; None where the line is empty.
+
+        The line is first in, first out, so a task that was enqueued earlier and is not at work is lost.
+        """
+        raw = self._ask("lindex", SCANS, -1)
+        if raw is None:
+            return None
+        return datetime.fromisoformat(json.loads(raw)["headers"][_ENQUEUED_AT])
+
+    def check(self) -> None:
+        """Return if Redis answers. Raises `QueueUnavailable`."""
+        self._ask("ping")
+
+    def _ask(self, command: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self._redis, command)(*arguments)
+        except (redis.RedisError, OSError) as fault:
+            raise QueueUnavailable(f"the task queue does not answer ({fault})") from fault
+
+    def close(self) -> None:
+        self._redis.close()
+        self._celery.close()

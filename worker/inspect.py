@@ -1,0 +1,131 @@
+"""Step: find out what exact bytes are. One fetch; the scanner and the sandbox work side by side."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker import media_types
+from worker.adapters.object_store import ObjectStore
+from worker.errors import ContentChanged, SandboxFailed
+from worker.policy import Findings, Policy
+from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox
+from worker.scan import Content, Reason, Scan, ScannerInfo
+from worker.scanners import Examination, Scanners
+from worker.scratch import Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A re-encoded image: what will be promoted in place of the original. Whoever holds it closes its file."""
+
+    file: Scratch
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Everything that was found out, and the re-encoded image where there is one."""
+
+    findings: Findings
+    scanner: ScannerInfo
+    picture: Picture | None = None
+
+
+class Inspector:
+    """The tools of one worker process."""
+
+    def __init__(
+        self,
+        objects: ObjectStore,
+        scanners: Scanners,
+        sandbox: Sandbox,
+        *,
+        bucket: str,
+        memory_limit: int,
+        scratch_dir: Path | None,
+    ) -> None:
+        """`bucket`: quarantine. Files up to `memory_limit` bytes stay in memory, larger ones go to `scratch_dir`."""
+        self._objects, self._scanners, self._sandbox = objects, scanners, sandbox
+        self._bucket, self._memory_limit, self._scratch_dir = bucket, memory_limit, scratch_dir
+        self._side_by_side = ThreadPoolExecutor(1, thread_name_prefix="scanner")
+
+    def fetch(self, content: Content) -> Scratch:
+        """The exact bytes on record, frozen. Raises `ContentChanged` for any others."""
+        file = self._scratch(content.size)
+        try:
+            hashed, left = hashlib.sha256(), content.size
+            for chunk in self._objects.fetch(self._bucket, content.key, content.etag):
+                hashed.update(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    raise ContentChanged
+                file.write(chunk)
+            if left or hashed.hexdigest() != content.sha256:
+                raise ContentChanged
+            file.freeze()
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def inspect(self, file: Scratch, scan: Scan, policy: Policy) -> Inspection:
+        """Look at a fetched file from every side. Raises what the scanner and the sandbox raise."""
+        scanning = self._side_by_side.submit(self._scanners.examine, file.descriptor, file.size)
+        picture: Picture | None = None
+        try:
+            sniffed = self._sandbox.sniff(file.descriptor).type
+            detected = media_types.meant(scan.declared_type, scan.filename, sniffed)
+            remade = self.remake(file, detected, policy) if _wants_remaking(detected, policy) else None
+            picture = remade if isinstance(remade, Picture) else None
+            examined = [scanning.result()]
+            if picture is not None:
+                examined.append(self._examine_again(picture))
+        except BaseException:
+            scanning.cancel() or scanning.exception()  # the file must stay open for as long as somebody reads it
+            if picture is not None:
+                picture.file.close()
+            raise
+        reasons = (Reason(remade.code, remade.message),) if isinstance(remade, Refused) else ()
+        return Inspection(_findings(scan, detected, examined, reasons), examined[0].scanner, picture)
+
+    def remake(self, file: Scratch, media_type: str, policy: Policy) -> Picture | Refused:
+        """Re-encode an image; the same image gives the same bytes."""
+        target = self._scratch(file.size)
+        try:
+            limits = ImageLimits(max_pixels=policy.max_pixels, max_frames=policy.max_frames)
+            outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits)
+            target.freeze()
+        except BaseException:
+            target.close()
+            raise
+        if isinstance(outcome, Reencoded):
+            return Picture(target, outcome.type)
+        target.close()
+        return outcome
+
+    def _examine_again(self, picture: Picture) -> Examination:
+        """The decoder may have been hijacked: what it made is looked at like anything from outside."""
+        sniffed = self._sandbox.sniff(picture.file.descriptor).type
+        if sniffed != picture.type:
+            raise SandboxFailed(f"the re-encoded image is {sniffed}, expected {picture.type}; trying again can help")
+        return self._scanners.examine(picture.file.descriptor, picture.file.size)
+
+    def _scratch(self, expected_size: int) -> Scratch:
+        return Scratch(expected_size, memory_limit=self._memory_limit, directory=self._scratch_dir)
+
+
+def _wants_remaking(detected: str, policy: Policy) -> bool:
+    return detected in policy.types and media_types.is_image(detected)
+
+
+def _findings(scan: Scan, detected: str, examined: list[Examination], own: tuple[Reason, ...]) -> Findings:
+    return Findings(
+        filename=scan.filename,
+        declared_type=scan.declared_type,
+        detected_type=detected,
+        reasons=tuple(reason for each in examined for reason in each.reasons) + own,
+        signatures=tuple(name for each in examined for name in each.signatures),
+    )

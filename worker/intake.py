@@ -1,0 +1,177 @@
+"""Use case: take an upload in. Row → bytes into quarantine → `queued` → task.
+
+The row exists before the bytes, and the commit comes before the task: a crash at any point leaves something that
+the sweeper finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from worker import clock, telemetry
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.task_queue import TaskQueue
+from worker.errors import LazarettoError, QueueUnavailable
+from worker.policy import PolicyFile
+from worker.quarantine import QuarantineWriter, sealed_key
+from worker.scan import Cause, Content, Reason, ReasonCode, Scan, Status
+from worker.settings import Settings
+from worker.store import scans
+from worker.store.database import Database
+from worker.telemetry import Log
+
+_LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
+
+
+class FileTooLarge(LazarettoError):
+    """The file is larger than the policy allows."""
+
+    code = "file_too_large"
+
+
+class UploadStalled(LazarettoError):
+    """The upload sent nothing for too long; it can be sent again."""
+
+    code = "upload_stalled"
+    retryable = True
+
+
+class UploadOvertaken(LazarettoError):
+    """The upload was given up before its last byte was on record; it can be sent again."""
+
+    code = "upload_overtaken"
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What is known of an upload before its first byte. Names and types are the client's words."""
+
+    service: str
+    actor: str
+    filename: str
+    declared_type: str | None
+    size: int | None  # bytes, where the client announced it
+    request_id: str
+
+
+class Intake:
+    """Takes uploads in. One per API process; many uploads at once."""
+
+    def __init__(
+        self, database: Database, objects: ObjectStore, queue: TaskQueue, policies: PolicyFile, settings: Settings
+    ) -> None:
+        self._database, self._objects, self._queue = database, objects, queue
+        self._policies, self._settings = policies, settings
+
+    async def receive(
+        self, incoming: Incoming, body: AsyncIterator[bytes], metadata: Callable[[], dict[str, Any]]
+    ) -> Scan:
+        """Take one upload in; returns its scan, `queued`.
+
+        `metadata` is asked after the last byte: in a form it may come after the file.
+        Raises `FileTooLarge` (the row ends `rejected`), and whatever `body` or the services raise (the row ends
+        `expired`); no bytes stay behind either way.
+        """
+        scan = await asyncio.to_thread(self._begin, incoming)
+        key = sealed_key(scan.id)
+        writer = QuarantineWriter(self._objects, self._settings.quarantine_bucket, key, self._settings.part_size)
+        try:
+            await self._fill(writer, incoming, body)
+            content = await writer.close()
+            return await asyncio.to_thread(self._accept, scan, content, metadata())
+        except BaseException as fault:  # also a cancelled request: nothing may stay behind
+            await asyncio.shield(self._give_up(scan, writer, fault))
+            raise
+
+    async def _fill(self, writer: QuarantineWriter, incoming: Incoming, body: AsyncIterator[bytes]) -> None:
+        limit = self._policies.of(incoming.service).max_size
+        _check_size(incoming.size or 0, limit)
+        while chunk := await self._next(body):
+            _check_size(writer.size + len(chunk), limit)
+            await writer.write(chunk)
+
+    async def _next(self, body: AsyncIterator[bytes]) -> bytes:
+        """The next bytes; empty at the end."""
+        try:
+            async with asyncio.timeout(self._settings.upload_idle_timeout):
+                async for chunk in body:
+                    if chunk:
+                        return chunk
+        except TimeoutError:
+            seconds = self._settings.upload_idle_timeout
+            raise UploadStalled(f"The upload sent nothing for {seconds:g} s; it can be sent again.") from None
+        return b""
+
+    def _begin(self, incoming: Incoming) -> Scan:
+        scan_id = clock.new_id()
+        moment = clock.moment_of(scan_id)
+        scan = Scan(
+            id=scan_id,
+            service=incoming.service,
+            status=Status.RECEIVING,
+            filename=recordable(incoming.filename, self._settings.max_filename_characters),
+            declared_type=recordable(incoming.declared_type or "", _LONGEST_TYPE) or None,
+            created_at=moment,
+            updated_at=moment,
+            quarantine_key=sealed_key(scan_id),
+            request_id=incoming.request_id,
+        )
+        with self._database.write() as connection:
+            scans.add(connection, scan, Cause(incoming.actor, "upload begun"))
+        return scan
+
+    def _accept(self, scan: Scan, content: Content, metadata: dict[str, Any]) -> Scan:
+        cause = Cause("intake", f"{content.size} bytes are in quarantine")
+        values = {"size": content.size, "sha256": content.sha256, "etag": content.etag, "metadata": metadata}
+        with self._database.write() as connection:
+            accepted = scans.move(
+                connection, scan.id, Status.RECEIVING, Status.QUEUED, cause, enqueued_at=clock.now(), **values
+            )
+        if accepted is None:
+            raise UploadOvertaken
+        telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=content.size)
+        self._enqueue(accepted)
+        return accepted
+
+    def _enqueue(self, scan: Scan) -> None:
+        """The upload is safe whether or not this works; where it does not, the sweeper must know at once."""
+        try:
+            self._queue.enqueue(scan.id)
+        except QueueUnavailable as fault:
+            telemetry.warn(Log.ENQUEUE_FAILED, scan_id=scan.id, error=fault.message)
+            with self._database.write() as connection:
+                scans.amend(connection, scan.id, enqueued_at=None)
+
+    async def _give_up(self, scan: Scan, writer: QuarantineWriter, fault: BaseException) -> None:
+        """End the row first: only whoever ends it may delete the bytes, which may just have been accepted."""
+        try:
+            if await asyncio.to_thread(self._end, scan, fault):
+                await writer.discard()
+        except LazarettoError as obstacle:
+            telemetry.warn(Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, error=obstacle.message, left_to="sweeper")
+
+    def _end(self, scan: Scan, fault: BaseException) -> bool:
+        if isinstance(fault, FileTooLarge):
+            target, why = Status.REJECTED, fault.message
+            reasons = [asdict(Reason(ReasonCode.FILE_TOO_LARGE, fault.message))]
+        else:
+            target, why, reasons = Status.EXPIRED, f"the upload broke off ({type(fault).__name__})", []
+        with self._database.write() as connection:
+            ended = scans.move(connection, scan.id, Status.RECEIVING, target, Cause("intake", why), reasons=reasons)
+        telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
+        return ended is not None
+
+
+def recordable(text: str, longest: int) -> str:
+    """Text from outside as every database can hold it: no NUL, no half of a surrogate pair, not endless."""
+    whole = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    return whole if len(whole) <= longest else whole[: longest - 1] + "…"
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise FileTooLarge(f"The file is larger than {limit} bytes.", expected=f"a file of at most {limit} bytes")

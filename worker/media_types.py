@@ -1,0 +1,120 @@
+"""Media types that Lazaretto knows: their extensions, and the other names that clients give them.
+
+One table for everything that compares what a file is called, what it was declared to be and what it is. A type
+that is not here can be neither allowed nor promoted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+UNDECLARED = frozenset({"application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"})
+EMPTY = "application/x-empty"
+_EXTENSION = re.compile(r"[^.]\.([A-Za-z0-9]{1,10})$")
+
+
+class MediaType(NamedTuple):
+    """A type by its registered (or customary) name."""
+
+    name: str
+    extensions: tuple[str, ...]
+    aliases: tuple[str, ...] = ()  # what clients declare instead
+    broader: str | None = None  # the type that this one also is
+    image: bool = False  # re-encoded before promotion
+
+
+_OPEN_XML = "application/vnd.openxmlformats-officedocument."
+_OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+_EXCEL = "application/vnd.ms-excel"  # Windows declares it for CSV as well
+
+KNOWN: tuple[MediaType, ...] = (
+    MediaType("image/jpeg", ("jpg", "jpeg", "jpe", "jfif"), ("image/jpg", "image/pjpeg"), image=True),
+    MediaType("image/png", ("png", "apng"), ("image/apng", "image/x-png", "image/vnd.mozilla.apng"), image=True),
+    MediaType("image/gif", ("gif",), image=True),
+    MediaType("image/webp", ("webp",), image=True),
+    MediaType("image/avif", ("avif", "avifs"), image=True),
+    MediaType("image/heic", ("heic", "heif", "hif"), ("image/heif", "image/heic-sequence"), image=True),
+    MediaType("image/tiff", ("tif", "tiff"), ("image/x-tiff",), image=True),
+    MediaType("image/bmp", ("bmp", "dib"), ("image/x-ms-bmp", "image/x-bmp"), image=True),
+    MediaType("application/pdf", ("pdf",), ("application/x-pdf",)),
+    MediaType("text/plain", ("txt", "text", "log", "md"), ("text/markdown",)),
+    MediaType("text/csv", ("csv",), ("application/csv", "text/comma-separated-values", _EXCEL), "text/plain"),
+    MediaType("application/json", ("json", "geojson"), ("text/json", "application/geo+json"), "text/plain"),
+    MediaType("application/msword", ("doc", "dot")),
+    MediaType(_EXCEL, ("xls", "xlt")),
+    MediaType("application/vnd.ms-powerpoint", ("ppt", "pps", "pot")),
+    MediaType(_OPEN_XML + "wordprocessingml.document", ("docx",)),
+    MediaType(_OPEN_XML + "spreadsheetml.sheet", ("xlsx",)),
+    MediaType(_OPEN_XML + "presentationml.presentation", ("pptx",)),
+    MediaType(_OPEN_DOCUMENT + "text", ("odt",)),
+    MediaType(_OPEN_DOCUMENT + "spreadsheet", ("ods",)),
+    MediaType(_OPEN_DOCUMENT + "presentation", ("odp",)),
+    MediaType("application/zip", ("zip",), ("application/x-zip-compressed", "application/x-zip")),
+    MediaType("audio/mpeg", ("mp3", "mp2", "mpga"), ("audio/mp3", "audio/x-mp3", "audio/x-mpeg")),
+    MediaType("audio/wav", ("wav",), ("audio/x-wav", "audio/wave", "audio/vnd.wave")),
+    MediaType("audio/flac", ("flac",), ("audio/x-flac",)),
+    MediaType("audio/ogg", ("ogg", "oga", "opus"), ("audio/opus", "application/ogg")),
+    MediaType("audio/mp4", ("m4a", "mp4"), ("audio/x-m4a", "audio/m4a")),
+    MediaType("audio/aac", ("aac",), ("audio/x-aac", "audio/aacp")),
+    MediaType("video/mp4", ("mp4", "m4v"), ("video/x-m4v",)),
+    MediaType("video/quicktime", ("mov", "qt")),
+    MediaType("video/webm", ("webm",), ("audio/webm",)),
+    MediaType("video/x-matroska", ("mkv",), ("video/matroska",)),
+    MediaType("video/ogg", ("ogv", "ogg"), ("application/ogg",)),
+    MediaType("video/x-msvideo", ("avi",), ("video/avi", "video/msvideo")),
+)
+BY_NAME = {each.name: each for each in KNOWN}
+
+
+def extension_of(filename: str) -> str | None:
+    """The extension of a file name in lower case; None where it has none ("README", ".profile", "a.b c")."""
+    match = _EXTENSION.search(filename)
+    return match[1].lower() if match else None
+
+
+def is_image(name: str) -> bool:
+    """Is this a type that is re-encoded?"""
+    return name in BY_NAME and BY_NAME[name].image
+
+
+def meant(declared: str | None, filename: str, detected: str) -> str:
+    """The type that a file is, where its content alone leaves it open.
+
+    Nothing in the bytes tells CSV from other text, so a name or a declaration may narrow a broader type down;
+    JSON in a file called notes.txt is the text that it says it is. Nothing else is believed.
+    """
+    claims = [each for each in KNOWN if _claimed(each, declared, extension_of(filename))]
+    for claim in claims:
+        if claim.broader == detected:
+            return claim.name
+    broader = BY_NAME[detected].broader if detected in BY_NAME else None
+    names = [claim.name for claim in claims]
+    return broader if broader in names and detected not in names else detected
+
+
+def fits_declared(declared: str | None, name: str) -> bool:
+    """May a file of this type have been declared so? Parameters (`; charset=…`) do not count."""
+    claimed = _bare(declared)
+    if claimed is None or claimed == name:
+        return True
+    return name in BY_NAME and claimed in BY_NAME[name].aliases
+
+
+def fits_extension(filename: str, name: str) -> bool:
+    """May a file of this type be called so? A name without an extension claims nothing."""
+    extension = extension_of(filename)
+    return extension is None or (name in BY_NAME and extension in BY_NAME[name].extensions)
+
+
+def _claimed(known: MediaType, declared: str | None, extension: str | None) -> bool:
+    """Is this the type that the name and the declaration (where there are any) speak of?"""
+    claims = [extension in known.extensions] if extension else []
+    if bare := _bare(declared):
+        claims.append(bare == known.name or bare in known.aliases)
+    return bool(claims) and all(claims)
+
+
+def _bare(declared: str | None) -> str | None:
+    bare = (declared or "").split(";", 1)[0].strip().lower()
+    return None if not bare or bare in UNDECLARED else bare

@@ -1,0 +1,98 @@
+"""The policy: what a service may upload, and what its findings mean. `decide` is a pure function."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError
+
+from worker import media_types
+from worker.errors import Permanent
+from worker.scan import SEVERITY, Reason, ReasonCode, Status
+
+
+def _known(name: str) -> str:
+    if name not in media_types.BY_NAME:
+        raise ValueError(f"unknown media type, expected one of {', '.join(sorted(media_types.BY_NAME))}")
+    return name
+
+
+class Policy(BaseModel):
+    """The rules for one service."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    types: frozenset[Annotated[str, AfterValidator(_known)]]
+    max_size: ByteSize  # bytes
+    max_pixels: int = Field(gt=0)  # of one frame or page
+    max_frames: int = Field(gt=0)  # of an animation; pages of a TIFF
+
+    @property
+    def fingerprint(self) -> str:
+        """Names this very policy on the records that it decided."""
+        canonical = self.model_dump(mode="json") | {"types": sorted(self.types)}
+        return hashlib.sha256(repr(sorted(canonical.items())).encode()).hexdigest()[:12]
+
+
+class PolicyFile(BaseModel):
+    """The policy file: a default for every service."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    default: Policy
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and validate. Raises `Permanent` naming every fault."""
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except (OSError, tomllib.TOMLDecodeError) as fault:
+            raise Permanent(f"policy {path}: {fault}", expected="a readable TOML file") from fault
+        except ValidationError as fault:
+            listed = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())
+            raise Permanent(f"policy {path}: " + "; ".join(listed)) from fault
+
+    def of(self, _service: str) -> Policy:
+        """The rules for a service."""
+        return self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What inspection found out about exact bytes."""
+
+    filename: str
+    declared_type: str | None
+    detected_type: str
+    reasons: tuple[Reason, ...] = ()  # what the scanner and the image decoder hold against it
+    signatures: tuple[str, ...] = ()
+
+
+def decide(policy: Policy, findings: Findings) -> tuple[Status, tuple[Reason, ...]]:
+    """The verdict: the most severe of all reasons' statuses, or clean; and every reason."""
+    reasons = findings.reasons + _type_reasons(policy, findings)
+    found = {reason.status for reason in reasons}
+    return next((status for status in SEVERITY if status in found), Status.CLEAN), reasons
+
+
+def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
+    detected = findings.detected_type
+    if detected == media_types.EMPTY:
+        return (Reason(ReasonCode.EMPTY_FILE, "The file is empty, expected at least one byte."),)
+    reasons = []
+    if detected not in policy.types:
+        allowed = ", ".join(sorted(policy.types))
+        message = f"The content is {detected}, which is not allowed here, expected one of {allowed}."
+        reasons.append(Reason(ReasonCode.TYPE_NOT_ALLOWED, message))
+    if not media_types.fits_declared(findings.declared_type, detected):
+        message = f"The content is {detected}, but it was declared as {findings.declared_type}."
+        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
+    if not media_types.fits_extension(findings.filename, detected):
+        extension = media_types.extension_of(findings.filename)
+        message = f"The content is {detected}, which files called .{extension} do not hold."
+        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
+    return tuple(reasons)

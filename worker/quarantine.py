@@ -1,0 +1,87 @@
+"""Writes a stream into the quarantine bucket: hashed on the way, never whole in memory or on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+from worker.adapters.object_store import ObjectStore
+from worker.scan import Content
+
+PREFIX = "sealed/"
+
+
+def sealed_key(scan_id: str) -> str:
+    """Where a scan's bytes lie. Only we write there: no presigned form and no service reaches it."""
+    return PREFIX + scan_id
+
+
+class QuarantineWriter:
+    """One object, written chunk by chunk: in one call where it fits into a part, as a multipart upload otherwise.
+
+    One part is on its way to the store while the next is being received; that is all the memory it takes.
+    """
+
+    def __init__(self, objects: ObjectStore, bucket: str, key: str, part_size: int) -> None:
+        """`part_size` in bytes."""
+        self.key = key
+        self.size = 0
+        self.upload: str | None = None
+        self._objects, self._bucket, self._part_size = objects, bucket, part_size
+        self._hash = hashlib.sha256()
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._parts: list[str] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises `StoreUnavailable`."""
+        self._chunks.append(chunk)
+        self._buffered += len(chunk)
+        self.size += len(chunk)
+        if self._buffered >= self._part_size:
+            await self._sent()
+            self._sending = asyncio.create_task(asyncio.to_thread(self._send_part, self._taken()))
+
+    async def close(self) -> Content:
+        """Write what is left and make it one object. Raises `StoreUnavailable`."""
+        await self._sent()
+        etag = await asyncio.to_thread(self._send_last, self._taken())
+        return Content(self.key, self.size, self._hash.hexdigest(), etag)
+
+    async def discard(self) -> None:
+        """Leave nothing behind. Raises `StoreUnavailable`: then the sweeper will see to it."""
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
+        await asyncio.to_thread(self._remove)
+
+    async def _sent(self) -> None:
+        if self._sending is not None:
+            await self._sending
+            self._sending = None
+
+    def _taken(self) -> bytes:
+        taken = b"".join(self._chunks)
+        self._chunks.clear()
+        self._buffered = 0
+        return taken
+
+    def _send_part(self, part: bytes) -> None:
+        self._hash.update(part)
+        if self.upload is None:
+            self.upload = self._objects.begin(self._bucket, self.key)
+        number = len(self._parts) + 1
+        self._parts.append(self._objects.put_part(self._bucket, self.key, self.upload, number, part))
+
+    def _send_last(self, rest: bytes) -> str:
+        if self.upload is None:
+            self._hash.update(rest)
+            return self._objects.put(self._bucket, self.key, rest)
+        if rest:
+            self._send_part(rest)
+        return self._objects.complete(self._bucket, self.key, self.upload, self._parts)
+
+    def _remove(self) -> None:
+        if self.upload is not None:
+            self._objects.abort(self._bucket, self.key, self.upload)
+        self._objects.delete(self._bucket, self.key)

@@ -1,0 +1,191 @@
+"""The scanners: which of them may be trusted, and what their replies mean.
+
+A scanner that cannot see must not be trusted: before its first file and regularly, each must flag its canaries and
+have signatures that are young enough.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from worker import clock, telemetry
+from worker.adapters.clamd import Endpoint, Reply, Version
+from worker.canaries import CANARIES
+from worker.errors import DatabaseUnavailable, ScannerFailed, ScannerUnavailable, Transient
+from worker.scan import Reason, ReasonCode, ScannerInfo
+from worker.scratch import Scratch
+from worker.store import scanners as stored
+from worker.store.database import Database
+from worker.telemetry import Log
+
+LARGEST = 2**31 - 2  # bytes; what ClamAV cannot look into as a whole (INT_MAX - 1; its manual: "no more than 2 GB")
+_RETRY_SECONDS = 5.0  # between looks at a scanner that is not trusted
+_VERSION_SECONDS = 5.0  # how long a version may be remembered: signatures change while we work
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a scanner holds against a file; nothing, if it found it clean."""
+
+    scanner: ScannerInfo
+    reasons: tuple[Reason, ...] = ()
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Trust:
+    """What we know of one scanner. `until` and `version_until` in monotonic seconds."""
+
+    info: ScannerInfo | None = None
+    until: float = 0.0
+    version_until: float = 0.0
+
+
+class Scanners:
+    """All scanners of one worker process. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        database: Database,
+        *,
+        canary_seconds: float,
+        max_age: timedelta,
+        development_allowed: bool,
+    ) -> None:
+        """`max_age`: of the signatures. `development_allowed`: may they be the development set?"""
+        self._endpoints, self._database = list(endpoints), database
+        self._canary_seconds, self._max_age = canary_seconds, max_age
+        self._development_allowed = development_allowed
+        self._trust = {endpoint.address: _Trust() for endpoint in endpoints}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def examine(self, descriptor: int, size: int) -> Examination:
+        """Have a file of `size` bytes examined by a trusted scanner.
+
+        Raises `ScannerUnavailable` where none takes work, and `ScannerFailed` for one that was lost at work: the
+        file may be the cause, so no other scanner is given it in this attempt.
+        """
+        refusals = []
+        for endpoint in random.sample(self._endpoints, len(self._endpoints)):
+            try:
+                info = self._trusted(endpoint)
+                reply = Reply(size_limit=True) if size > LARGEST else endpoint.scan(descriptor)
+            except ScannerUnavailable as fault:
+                self._distrust(endpoint)
+                refusals.append(fault.message)
+                continue
+            except ScannerFailed:
+                self._distrust(endpoint)
+                raise
+            return _meaning(reply, info)
+        raise ScannerUnavailable("no scanner takes work: " + "; ".join(refusals))
+
+    def watch(self) -> None:
+        """Look at every scanner now and regularly, until `close`; what is found goes on record. For a thread."""
+        pause = 0.0
+        while not self._stop.wait(pause):
+            pause = self._canary_seconds / 2
+            for endpoint in self._endpoints:
+                try:
+                    self._inspect(endpoint)
+                except Transient:
+                    pause = _RETRY_SECONDS
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def _trusted(self, endpoint: Endpoint) -> ScannerInfo:
+        trust = self._trust[endpoint.address]
+        with self._lock:
+            if time.monotonic() >= trust.until or trust.info is None:
+                return self._inspect(endpoint)
+            if time.monotonic() >= trust.version_until:
+                trust.info = self._described(endpoint.version())
+                trust.version_until = time.monotonic() + _VERSION_SECONDS
+            return trust.info
+
+    def _distrust(self, endpoint: Endpoint) -> None:
+        self._trust[endpoint.address].until = 0.0
+
+    def _inspect(self, endpoint: Endpoint) -> ScannerInfo:
+        """Canaries and signatures, on record either way. Raises `ScannerUnavailable`, also for a blind scanner."""
+        try:
+            info = self._described(endpoint.version())
+            _fly_canaries(endpoint)
+        except Transient as fault:
+            self._distrust(endpoint)
+            self._report(endpoint, None, fault.message)
+            telemetry.alarm(Log.SCANNER_REFUSED, scanner=endpoint.address, error=fault.message)
+            raise ScannerUnavailable(fault.message) from fault
+        now = time.monotonic()
+        self._trust[endpoint.address] = _Trust(info, now + self._canary_seconds, now + _VERSION_SECONDS)
+        self._report(endpoint, info, "development signatures" if info.development else f"signatures {info.database}")
+        telemetry.say(Log.SCANNER_TRUSTED, scanner=endpoint.address, engine=info.engine, database=info.database)
+        return info
+
+    def _described(self, version: Version) -> ScannerInfo:
+        if version.database is None and not self._development_allowed:
+            raise ScannerUnavailable("only development signatures are loaded, expected ClamAV's official database")
+        if version.database_time and clock.now() - version.database_time > self._max_age:
+            raise ScannerUnavailable(
+                f"signatures {version.database} are of {version.database_time:%Y-%m-%d %H:%M}, "
+                f"expected none older than {self._max_age.total_seconds() / 3600:g} h: see to freshclam"
+            )
+        development = version.database is None
+        return ScannerInfo(version.engine, version.database, version.database_time, development)
+
+    def _report(self, endpoint: Endpoint, info: ScannerInfo | None, detail: str) -> None:
+        """A database that is away keeps nobody from scanning; the scan itself will notice."""
+        try:
+            with self._database.write() as connection:
+                stored.report(
+                    connection,
+                    f"{socket.gethostname()} {endpoint.address}",
+                    engine=info.engine if info else None,
+                    database=info.database if info else None,
+                    database_time=info.database_time if info else None,
+                    trusted=info is not None,
+                    detail=detail,
+                    checked_at=clock.now(),
+                )
+        except DatabaseUnavailable as fault:
+            telemetry.warn(Log.SCANNER_REFUSED, scanner=endpoint.address, error=fault.message)
+
+
+def _fly_canaries(endpoint: Endpoint) -> None:
+    for canary in CANARIES:
+        data = canary.data()
+        with Scratch(len(data), memory_limit=len(data), directory=None) as file:
+            file.write(data)
+            file.freeze()
+            found = endpoint.scan(file.descriptor).found
+        if found is None or not found.startswith(canary.expected):
+            raise ScannerUnavailable(
+                f"{endpoint.address} said {found or 'OK'} to {canary.what}, expected {' or '.join(canary.expected)}"
+            )
+
+
+def _meaning(reply: Reply, info: ScannerInfo) -> Examination:
+    """Heuristic names are ClamAV's (libclamav/others.c): they tell what it could not look into."""
+    if reply.size_limit:
+        message = "The file is larger than the scanner can look into."
+        return Examination(info, (Reason(ReasonCode.SCAN_LIMITS_EXCEEDED, message),))
+    name = reply.found
+    if name is None:
+        return Examination(info)
+    if name.startswith("Heuristics.Encrypted"):
+        return Examination(info, (Reason(ReasonCode.ENCRYPTED, f"The content is encrypted ({name})."),))
+    if name.startswith("Heuristics.Limits.Exceeded.MaxScanTime"):
+        return Examination(info, (Reason(ReasonCode.SCAN_TIMED_OUT, "The scan took longer than allowed."),))
+    if name.startswith("Heuristics.Limits.Exceeded"):
+        message = f"The file goes beyond a limit of the scanner ({name})."
+        return Examination(info, (Reason(ReasonCode.SCAN_LIMITS_EXCEEDED, message),))
+    return Examination(info, (Reason(ReasonCode.SIGNATURE_FOUND, f"The scanner found {name}."),), (name,))

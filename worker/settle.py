@@ -1,0 +1,69 @@
+"""Step: carry a recorded verdict out. Promote, delete or hold; each can be repeated at any point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worker.adapters.object_store import Label, ObjectStore
+from worker.errors import Permanent
+from worker.inspect import Picture
+from worker.lease import Lease
+from worker.scan import Content, Promoted, Scan, ScannerInfo, Status
+
+
+def clean_key(scan: Scan) -> str:
+    """Where this decision's promoted object lies: a later decision writes elsewhere, so a late call of an earlier
+    one cannot harm it."""
+    return f"{scan.service}/{scan.id}/{scan.decision}"
+
+
+class Settler:
+    """The only code that writes to the clean bucket."""
+
+    def __init__(self, objects: ObjectStore, *, quarantine: str, call_seconds: float) -> None:
+        """`quarantine`: the bucket. `call_seconds`: the longest that one call to the store may take."""
+        self._objects, self._quarantine, self._call_seconds = objects, quarantine, call_seconds
+
+    def settle(self, scan: Scan, content: Content, lease: Lease, remade: Callable[[], Picture], resumed: bool) -> None:
+        """Make the buckets say what the verdict says. Nothing is in quarantine afterwards, unless it is held.
+
+        `remade` gives the re-encoded image where one is to be promoted. `resumed`: an earlier attempt may have
+        come some way. Raises `LeaseLost`, `ContentChanged`, `ObjectMissing` and what the store raises.
+        """
+        if scan.verdict is Status.UNSCANNABLE:
+            return
+        if scan.verdict is Status.CLEAN:
+            self._promote(scan, content, lease, remade, resumed)
+        self.delete(content, lease)
+
+    def delete(self, content: Content, lease: Lease) -> None:
+        """Whatever lies there now, also nothing."""
+        lease.check(self._call_seconds)
+        self._objects.delete(self._quarantine, content.key)
+
+    def _promote(
+        self, scan: Scan, content: Content, lease: Lease, remade: Callable[[], Picture], resumed: bool
+    ) -> None:
+        target = scan.promoted
+        if target is None:
+            raise Permanent(f"scan {scan.id} is to be clean, but no object to promote is on record")
+        if resumed and self._is_there(target):
+            return
+        label = _label(scan, target, scan.scanner)
+        if target.sha256 == content.sha256:
+            lease.check(self._call_seconds)
+            source = (self._quarantine, content.key)
+            self._objects.copy(source, content.etag, (target.bucket, target.key), label)
+            return
+        with remade().file.reader() as body:
+            lease.check(self._call_seconds)
+            self._objects.put(target.bucket, target.key, body, label)
+
+    def _is_there(self, target: Promoted) -> bool:
+        found = self._objects.head(target.bucket, target.key)
+        return found is not None and found.size == target.size and found.metadata.get("sha256") == target.sha256
+
+
+def _label(scan: Scan, target: Promoted, scanner: ScannerInfo | None) -> Label:
+    signatures = scanner.database or "development" if scanner else "unknown"
+    return Label(target.type, {"scan-id": scan.id, "sha256": target.sha256, "signatures": signatures})

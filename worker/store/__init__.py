@@ -1,0 +1,1 @@
+"""All queries. One set for SQLite and PostgreSQL; a function takes an open connection and never commits."""

@@ -1,0 +1,41 @@
+"""Events: one per transition, only ever added."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from worker.scan import Cause, Event, Scan, Status
+from worker.store.tables import events
+
+
+def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause) -> None:
+    """Record that `scan` has just come from `source` (None: from nowhere)."""
+    connection.execute(
+        insert(events).values(
+            scan_id=scan.id,
+            at=scan.updated_at,
+            actor=cause.actor,
+            source=source.value if source else None,
+            target=scan.status.value,
+            reason=cause.reason,
+            decision=scan.decision,
+            request_id=cause.request_id or scan.request_id,
+        )
+    )
+
+
+def of(connection: Connection, scan_id: str) -> list[Event]:
+    """The story of a scan, oldest first."""
+    mine = select(events).where(events.c.scan_id == scan_id).order_by(events.c.id)
+    return [
+        Event(
+            at=row.at,
+            actor=row.actor,
+            source=Status(row.source) if row.source else None,
+            target=Status(row.target),
+            reason=row.reason,
+            decision=row.decision,
+            request_id=row.request_id,
+        )
+        for row in connection.execute(mine)
+    ]

@@ -1,0 +1,49 @@
+"""Between a row of `scans` and the domain's `Scan`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from worker.scan import Promoted, Reason, ReasonCode, Scan, ScannerInfo, Status, Verdict
+
+
+def scan_from(row: RowMapping) -> Scan:
+    """The domain's view of a row."""
+    values: dict[str, Any] = dict(row)
+    values["status"] = Status(values["status"])
+    values["verdict"] = Status(values["verdict"]) if values["verdict"] else None
+    values["reasons"] = tuple(Reason(ReasonCode(each["code"]), each["message"]) for each in values["reasons"])
+    values["signatures"] = tuple(values["signatures"])
+    values["scanner"] = _scanner_from(values["scanner"])
+    values["promoted"] = Promoted(**values["promoted"]) if values["promoted"] else None
+    return Scan(**values)
+
+
+def verdict_values(verdict: Verdict) -> dict[str, Any]:
+    """The columns that hold a verdict."""
+    return {
+        "verdict": verdict.status.value,
+        "reasons": [asdict(reason) for reason in verdict.reasons],
+        "signatures": list(verdict.signatures),
+        "detected_type": verdict.detected_type,
+        "scanner": _scanner_values(verdict.scanner),
+        "promoted": asdict(verdict.promoted) if verdict.promoted else None,
+    }
+
+
+def _scanner_from(value: dict[str, Any] | None) -> ScannerInfo | None:
+    if value is None:
+        return None
+    moment = value["database_time"]
+    return ScannerInfo(**{**value, "database_time": datetime.fromisoformat(moment) if moment else None})
+
+
+def _scanner_values(scanner: ScannerInfo | None) -> dict[str, Any] | None:
+    if scanner is None:
+        return None
+    moment = scanner.database_time
+    return {**asdict(scanner), "database_time": moment.isoformat() if moment else None}

@@ -1,0 +1,107 @@
+"""Scans: inserted once, then moved by guarded updates, each with its event in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, insert, select, update
+
+from worker import clock
+from worker.scan import ALLOWED, Cause, Scan, Status
+from worker.store import events
+from worker.store.rows import scan_from
+from worker.store.tables import scans
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list is narrowed to; empty means everything."""
+
+    ids: tuple[str, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    service: str | None = None
+    sha256: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def add(connection: Connection, scan: Scan, cause: Cause) -> None:
+    """Put a new scan on record."""
+    row = {column: getattr(scan, column) for column in scans.c.keys()}  # noqa: SIM118 - columns, not a dict
+    connection.execute(insert(scans).values(row | {"reasons": [], "signatures": []}))
+    events.add(connection, scan, None, cause)
+
+
+def get(connection: Connection, scan_id: str) -> Scan | None:
+    row = connection.execute(select(scans).where(scans.c.id == scan_id)).mappings().first()
+    return scan_from(row) if row else None
+
+
+def move(
+    connection: Connection,
+    scan_id: str,
+    source: Status,
+    target: Status,
+    cause: Cause,
+    *guards: ColumnElement[bool],
+    **values: Any,
+) -> Scan | None:
+    """The one way to change a status. None: the scan was not (or no longer) in that state; a lost race.
+
+    `guards` narrow the update further (a worker's token, a due time); `values` are further columns to set.
+    """
+    if (source, target) not in ALLOWED:
+        raise ValueError(f"{source} → {target} is no transition; see worker.scan.TRANSITIONS")
+    now = clock.now()
+    values |= {"status": target.value, "updated_at": now}
+    if target.ended:
+        values |= {"finished_at": now, "token": None, "lease_until": None, "due_at": None}
+    statement = update(scans).where(scans.c.id == scan_id, scans.c.status == source.value, *guards)
+    row = connection.execute(statement.values(values).returning(scans)).mappings().first()
+    if row is None:
+        return None
+    scan = scan_from(row)
+    events.add(connection, scan, source, cause)
+    return scan
+
+
+def amend(connection: Connection, scan_id: str, *guards: ColumnElement[bool], **values: Any) -> bool:
+    """Change columns other than the status. False: the guards did not match."""
+    statement = update(scans).where(scans.c.id == scan_id, *guards).values(values)
+    return connection.execute(statement).rowcount == 1
+
+
+def page(connection: Connection, wanted: Filter, *, before: str | None = None, limit: int) -> list[Scan]:
+    """Up to `limit` scans, newest first, older than the id `before`."""
+    conditions = _conditions(wanted)
+    if before is not None:
+        conditions.append(scans.c.id < before)
+    statement = select(scans).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
+    return [scan_from(row) for row in connection.execute(statement).mappings()]
+
+
+def statuses(connection: Connection, ids: Iterable[str]) -> dict[str, Status]:
+    """The present status of each of some scans; unknown ids are missing from the answer."""
+    rows = connection.execute(select(scans.c.id, scans.c.status).where(scans.c.id.in_(list(ids))))
+    return {row.id: Status(row.status) for row in rows}
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    """Ids carry the time of arrival, so the time range needs no index of its own."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.ids:
+        conditions.append(scans.c.id.in_(wanted.ids))
+    if wanted.statuses:
+        conditions.append(scans.c.status.in_([status.value for status in wanted.statuses]))
+    if wanted.service:
+        conditions.append(scans.c.service == wanted.service)
+    if wanted.sha256:
+        conditions.append(scans.c.sha256 == wanted.sha256)
+    if wanted.since:
+        conditions.append(scans.c.id >= clock.first_id(wanted.since))
+    if wanted.until:
+        conditions.append(scans.c.id < clock.first_id(wanted.until))
+    return conditions

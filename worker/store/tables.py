@@ -1,0 +1,143 @@
+"""The tables. Their history is in `worker/migrations`; a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    desc,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC, also on SQLite, which forgets time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+RowNumber = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up by itself on SQLite
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+services = Table(
+    "services",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("hash", String(64), primary_key=True),  # SHA-256 of the key, in hex: keys are random, so no salt
+    Column("prefix", String(16), nullable=False),
+    Column("service", ForeignKey("services.name"), nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("id", String(36), primary_key=True),  # UUIDv7: the order of ids is the order of arrival
+    Column("service", ForeignKey("services.name"), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size", BigInteger),
+    Column("sha256", String(64)),
+    Column("etag", String(128)),
+    Column("quarantine_key", Text),
+    Column("declared_type", Text),
+    Column("detected_type", Text),
+    Column("verdict", String(16)),
+    Column("reasons", Json, nullable=False),
+    Column("signatures", Json, nullable=False),
+    Column("scanner", Json),
+    Column("promoted", Json),
+    Column("policy", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("decision", Integer, nullable=False),
+    Column("error", Json),
+    Column("metadata", Json, nullable=False),
+    Column("request_id", Text),
+    Column("token", String(32)),
+    Column("lease_until", UtcDateTime),
+    Column("due_at", UtcDateTime),
+    Column("enqueued_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+)
+Index("ix_scans_service_id", scans.c.service, desc(scans.c.id))  # a service's list
+Index("ix_scans_status_id", scans.c.status, desc(scans.c.id))  # a list by status
+Index("ix_scans_sha256", scans.c.sha256)  # what became of these bytes?
+# The sweeper: what is not ended is little, whatever the number of rows.
+Index(
+    "ix_scans_pending",
+    scans.c.status,
+    scans.c.updated_at,
+    sqlite_where=scans.c.finished_at.is_(None),
+    postgresql_where=scans.c.finished_at.is_(None),
+)
+
+# What each worker's machine last found out about each scanner it uses: the API asks here, not clamd.
+scanners = Table(
+    "scanners",
+    metadata,
+    Column("name", Text, primary_key=True),  # host and address: a unix socket's path says little by itself
+    Column("engine", Text),
+    Column("database", Text),
+    Column("database_time", UtcDateTime),
+    Column("trusted", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("checked_at", UtcDateTime, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("scan_id", ForeignKey("scans.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("source", String(16)),
+    Column("target", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decision", Integer, nullable=False),
+    Column("request_id", Text),
+)
+Index("ix_events_scan_id_id", events.c.scan_id, events.c.id)  # the story of a scan

@@ -1,0 +1,103 @@
+"""The worker's process: puts the parts together and runs scans. `celery -A worker.tasks worker --queues scans`"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+
+from worker import telemetry
+from worker.adapters.clamd import Endpoint
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.task_queue import SCAN_TASK, make_celery
+from worker.errors import DatabaseUnavailable
+from worker.inspect import Inspector
+from worker.pipeline import Pipeline
+from worker.policy import PolicyFile
+from worker.sandbox import Sandbox
+from worker.scanners import Scanners
+from worker.settings import Environment, Settings, load
+from worker.settle import Settler
+from worker.store.database import Database
+from worker.telemetry import Log
+
+app = make_celery(load())
+
+
+class Parts:
+    """Everything one worker process holds, made after the fork: connections must not be shared."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
+        self.scanners = _scanners(settings, self.database)
+        self.sandbox = Sandbox(
+            memory=settings.sandbox_memory, seconds=settings.sandbox_seconds, output=settings.sandbox_output
+        )
+        objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
+        inspector = Inspector(
+            objects,
+            self.scanners,
+            self.sandbox,
+            bucket=settings.quarantine_bucket,
+            memory_limit=settings.memory_limit,
+            scratch_dir=settings.scratch_dir,
+        )
+        call_seconds = settings.lease_seconds / 2  # renewed at a third: more than that is left at any moment
+        settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=call_seconds)
+        self.pipeline = Pipeline(self.database, inspector, settler, PolicyFile.load(settings.policy_file), settings)
+
+    def start(self) -> None:
+        """Look at the scanners before the first scan, and from then on regularly."""
+        threading.Thread(target=self.scanners.watch, name="scanner-watch", daemon=True).start()
+
+    def close(self) -> None:
+        self.scanners.close()
+        self.sandbox.close()
+        self.database.close()
+
+
+_parts: Parts | None = None
+
+
+@app.task(name=SCAN_TASK)
+def scan(scan_id: str) -> None:
+    """Bring one scan as far as it goes now; see `worker.pipeline`."""
+    parts = _parts or _start()
+    try:
+        parts.pipeline.run(scan_id)
+    except DatabaseUnavailable as fault:
+        telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
+
+
+@worker_process_init.connect
+def _start(**_signal: object) -> Parts:
+    global _parts  # Celery hands tasks nothing but their arguments
+    _parts = Parts(load())
+    _parts.start()
+    return _parts
+
+
+@worker_process_shutdown.connect
+def _stop(**_signal: object) -> None:
+    if _parts:
+        _parts.close()
+
+
+@setup_logging.connect
+def _configure_logging(**_signal: object) -> None:
+    telemetry.configure()
+
+
+def _scanners(settings: Settings, database: Database) -> Scanners:
+    endpoints = [
+        Endpoint(address, connect_timeout=settings.connect_timeout, timeout=settings.scan_timeout)
+        for address in settings.clamd
+    ]
+    return Scanners(
+        endpoints,
+        database,
+        canary_seconds=settings.canary_seconds,
+        max_age=timedelta(hours=settings.signature_max_age_hours),
+        development_allowed=settings.env is Environment.DEVELOPMENT,
+    )

@@ -1,0 +1,62 @@
+"""Every log event, declared once; JSON lines on standard error, with the request and the scan in each."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import StrEnum
+
+import structlog
+
+
+class Log(StrEnum):
+    """The events that may be logged. An operator searches for these words."""
+
+    UPLOAD_ACCEPTED = "upload_accepted"
+    UPLOAD_REFUSED = "upload_refused"
+    UPLOAD_BROKEN_OFF = "upload_broken_off"
+    ENQUEUE_FAILED = "enqueue_failed"
+    SCAN_NOT_OURS = "scan_not_ours"
+    SCAN_ENDED = "scan_ended"
+    SCAN_POSTPONED = "scan_postponed"
+    SETTLING_POSTPONED = "settling_postponed"
+    SCAN_FAILED = "scan_failed"
+    SCAN_LEFT = "scan_left"
+    LEASE_LOST = "lease_lost"
+    LEASE_NOT_RENEWED = "lease_not_renewed"
+    SCANNER_TRUSTED = "scanner_trusted"
+    SCANNER_REFUSED = "scanner_refused"
+    SWEPT = "swept"
+    SWEEP_FAILED = "sweep_failed"
+    REQUEST_FAILED = "request_failed"
+
+
+def configure(level: str = "INFO") -> None:
+    """Set up logging for this process: ours, and what libraries say from `WARNING` on."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def say(event: Log, **details: object) -> None:
+    """Log what is a matter of course."""
+    structlog.get_logger().info(event.value, **details)
+
+
+def warn(event: Log, **details: object) -> None:
+    """Log what somebody may have to look at."""
+    structlog.get_logger().warning(event.value, **details)
+
+
+def alarm(event: Log, **details: object) -> None:
+    """Log what somebody has to mend."""
+    structlog.get_logger().error(event.value, **details)
