@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.problems import Problem
 from worker.intake import recordable
 
 _EXPECTED = "multipart/form-data with one field `file` and, if you like, one field `metadata`: a JSON object"
-_LONGEST_HEADERS = 16 * 1024  # bytes, of one part
+_LONGEST_HEADER = 20 * 1024  # bytes; room for a file name of 4,096 characters in UTF-8
 
 
 class UploadForm:
@@ -32,7 +32,7 @@ class UploadForm:
         self.filename = ""
         self.declared_type: str | None = None
         self._stream, self._max_metadata = stream, max_metadata
-        self._parser = MultipartParser(options[b"boundary"], self._callbacks())
+        self._parser = self._parser_for(options[b"boundary"])
         self._headers: dict[bytes, bytes] = {}
         self._header = (bytearray(), bytearray())
         self._field = b""
@@ -71,6 +71,12 @@ class UploadForm:
             raise _malformed("The form breaks off before its last boundary.")
         return False
 
+    def _parser_for(self, boundary: bytes) -> MultipartParser:
+        try:
+            return MultipartParser(boundary, self._callbacks(), max_header_size=_LONGEST_HEADER)
+        except FormParserError as fault:
+            raise _malformed(f"The form cannot be read: {fault}.") from fault
+
     def _callbacks(self) -> Any:
         return {
             "on_part_begin": self._on_part_begin,
@@ -87,8 +93,6 @@ class UploadForm:
 
     def _on_header(self, which: int, data: bytes) -> None:
         self._header[which].extend(data)
-        if sum(map(len, self._header)) > _LONGEST_HEADERS or len(self._headers) > 16:
-            raise _malformed("The headers of a form field are too long.")
 
     def _on_header_end(self) -> None:
         name, value = self._header

@@ -111,7 +111,7 @@ async def _http(request: Request, fault: Exception) -> Response:
     code = status.name.lower()
     detail = f"{request.method} {request.url.path}: {fault.detail}."
     headers = dict(fault.headers or {})
-    allowed = headers.get("allow")
+    allowed = headers.get("Allow")
     return _answer(request, Problem(status, code, detail, expected=allowed, headers=headers))
 
 

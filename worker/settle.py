@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from worker.adapters.object_store import Label, ObjectStore
+from worker.adapters.object_store import Label, ObjectStore, Place
 from worker.errors import Permanent
 from worker.inspect import Picture
 from worker.lease import Lease
@@ -49,15 +50,14 @@ class Settler:
             raise Permanent(f"scan {scan.id} is to be clean, but no object to promote is on record")
         if resumed and self._is_there(target):
             return
-        label = _label(scan, target, scan.scanner)
+        label, place = _label(scan, target, scan.scanner), Place(target.bucket, target.key)
+        check = partial(lease.check, self._call_seconds)
         if target.sha256 == content.sha256:
-            lease.check(self._call_seconds)
-            source = (self._quarantine, content.key)
-            self._objects.copy(source, content.etag, (target.bucket, target.key), label)
+            source = Place(self._quarantine, content.key)
+            self._objects.copy(source, content.etag, content.size, place, label, check)
             return
         with remade().file.reader() as body:
-            lease.check(self._call_seconds)
-            self._objects.put(target.bucket, target.key, body, label)
+            self._objects.put_file(place, body, target.size, label, check)
 
     def _is_there(self, target: Promoted) -> bool:
         found = self._objects.head(target.bucket, target.key)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from ops.cli import tables
@@ -35,7 +33,7 @@ def list_scans(
     if as_json:
         typer.echo(json.dumps(page, indent=2))
     else:
-        tables.show(page["items"], _console())
+        tables.show(page["items"], tables.console())
 
 
 @app.command("show")
@@ -49,13 +47,9 @@ def show(
     if as_json:
         typer.echo(json.dumps({"scan": scan, "events": events}, indent=2))
         return
-    console = _console()
+    console = tables.console()
     for name, value in scan.items():
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         console.print(Text(f"{name:14} ", style="bold"), Text(tables.inert(shown)), sep="")
     for event in events:
         console.print(Text(tables.inert(f"{event['at']}  {event['to']:12} {event['actor']}: {event['reason']}")))
-
-
-def _console() -> Console:
-    return Console(soft_wrap=not sys.stdout.isatty())

@@ -47,7 +47,7 @@ def submit(
     if as_json:
         typer.echo(json.dumps(scans, indent=2))
     else:
-        tables.show(scans, Console(soft_wrap=not sys.stdout.isatty()))
+        tables.show(scans, tables.console())
     raise typer.Exit(_exit_code({scan["status"] for scan in scans}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_FILE_WIDTH = 160  # columns, where no terminal says
 _COLOURS = {
     "clean": "green",
     "released": "green",
@@ -24,11 +26,17 @@ def inert(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
-def show(scans: Iterable[dict[str, Any]], console: Console) -> None:
+def console() -> Console:
+    """Standard output: as wide as the terminal, or wide enough for whatever reads it."""
+    return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+
+
+def show(scans: Iterable[dict[str, Any]], target: Console) -> None:
     """One line a scan: file, size, type, outcome, why."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("FILE", "SIZE", "TYPE", "OUTCOME", "WHY", "ID"):
-        table.add_column(heading, overflow="fold", justify="right" if heading == "SIZE" else "left")
+        whole = heading in ("SIZE", "OUTCOME", "ID")
+        table.add_column(heading, overflow="fold", no_wrap=whole, justify="right" if heading == "SIZE" else "left")
     for scan in scans:
         status = str(scan["status"])
         table.add_row(
@@ -39,7 +47,7 @@ def show(scans: Iterable[dict[str, Any]], console: Console) -> None:
             Text(inert(_why(scan))),
             scan["id"],
         )
-    console.print(table)
+    target.print(table)
 
 
 def _why(scan: dict[str, Any]) -> str:

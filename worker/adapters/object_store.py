@@ -1,16 +1,17 @@
 """Any S3, through boto3. Credentials, region and endpoint come from boto3's own chain.
 
-Every method is one call (but for `fetch`, which streams) and raises `StoreUnavailable` where the store does not
-answer as it should. A missing object and a changed one are told apart from an outage.
+Every method is one call (but for `fetch`, which streams, and large files, which go in parts) and raises
+`StoreUnavailable` where the store does not answer as it should. A missing object and a changed one are told apart
+from an outage.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -23,9 +24,22 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
+PART = 32 * 1024 * 1024  # bytes of one call that writes a large file
+COPY_PART = 256 * 1024 * 1024  # bytes of one call that copies: a call must end long before its lease does
+Before = Callable[[], None]
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
 _FORBIDDEN = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "403"})
+
+
+class Place(NamedTuple):
+    """Where an object is."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +79,28 @@ class ObjectStore:
             session.client("s3", config=config, endpoint_url=public_url) if public_url else self._s3
         )
 
-    def put(self, bucket: str, key: str, body: Any, label: Label | None = None) -> str:
-        """Write an object from bytes or a seekable file; returns its ETag."""
+    def put(self, bucket: str, key: str, body: bytes) -> str:
+        """Write an object in one call; returns its ETag."""
         with _faults_told(f"s3://{bucket}/{key}"):
-            options = label.arguments() if label else {}
-            return self._s3.put_object(Bucket=bucket, Key=key, Body=body, **options)["ETag"]
+            return self._s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"]
 
-    def begin(self, bucket: str, key: str) -> str:
+    def put_file(self, target: Place, file: BinaryIO, size: int, label: Label, before: Before) -> None:
+        """Write a file of `size` bytes, labelled; in parts where it is large. `before` is called before each call."""
+        if size <= PART:
+            before()
+            with _faults_told(str(target)):
+                self._s3.put_object(Bucket=target.bucket, Key=target.key, Body=file, **label.arguments())
+            return
+        with self._in_parts(target, label, before) as (upload, parts):
+            while part := file.read(PART):
+                before()
+                parts.append(self.put_part(target.bucket, target.key, upload, len(parts) + 1, part))
+
+    def begin(self, bucket: str, key: str, label: Label | None = None) -> str:
         """Begin a multipart upload; returns its id."""
         with _faults_told(f"s3://{bucket}/{key}"):
-            return self._s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+            options = label.arguments() if label else {}
+            return self._s3.create_multipart_upload(Bucket=bucket, Key=key, **options)["UploadId"]
 
     def put_part(self, bucket: str, key: str, upload: str, number: int, body: bytes) -> str:
         """Write part `number` (from 1) of a multipart upload; returns the part's ETag."""
@@ -128,20 +154,44 @@ class ObjectStore:
             return None
         return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"])
 
-    def copy(self, source: tuple[str, str], etag: str, target: tuple[str, str], label: Label) -> None:
-        """Copy an object inside the store, pinned to its ETag. `source` and `target` are (bucket, key).
+    def copy(self, source: Place, etag: str, size: int, target: Place, label: Label, before: Before) -> None:
+        """Copy an object of `size` bytes inside the store, pinned to its ETag; in parts where it is large.
 
-        Raises `ContentChanged` and `ObjectMissing` like `fetch`.
+        `before` is called before each call. Raises `ContentChanged` and `ObjectMissing` like `fetch`.
         """
-        with _faults_told(f"s3://{source[0]}/{source[1]}"):
-            self._s3.copy_object(
-                Bucket=target[0],
-                Key=target[1],
-                CopySource={"Bucket": source[0], "Key": source[1]},
-                CopySourceIfMatch=etag,
-                MetadataDirective="REPLACE",
-                **label.arguments(),
+        pinned: Any = {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": etag}
+        if size <= COPY_PART:
+            before()
+            with _faults_told(str(source)):
+                self._s3.copy_object(
+                    Bucket=target.bucket, Key=target.key, MetadataDirective="REPLACE", **pinned, **label.arguments()
+                )
+            return
+        with self._in_parts(target, label, before) as (upload, parts):
+            for begin in range(0, size, COPY_PART):
+                before()
+                parts.append(self._copy_part(target, upload, len(parts) + 1, pinned | _range(begin, size)))
+
+    def _copy_part(self, target: Place, upload: str, number: int, pinned: dict[str, Any]) -> str:
+        with _faults_told(str(target)):
+            answer = self._s3.upload_part_copy(
+                Bucket=target.bucket, Key=target.key, UploadId=upload, PartNumber=number, **pinned
             )
+            return answer["CopyPartResult"]["ETag"]
+
+    @contextmanager
+    def _in_parts(self, target: Place, label: Label, before: Before) -> Iterator[tuple[str, list[str]]]:
+        """A multipart upload and its list of parts: completed at the end of the block, aborted on an exception."""
+        before()
+        upload, parts = self.begin(target.bucket, target.key, label), list[str]()
+        try:
+            yield upload, parts
+            before()
+            self.complete(target.bucket, target.key, upload, parts)
+        except BaseException:
+            with suppress(StoreUnavailable):  # then the sweep of stale uploads will
+                self.abort(target.bucket, target.key, upload)
+            raise
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete whatever is there, also nothing. Unconditional: stores disagree about conditions on DELETE."""
@@ -182,6 +232,10 @@ def _config(connect_timeout: float, timeout: float) -> Config:
         signature_version="s3v4",
         s3={"addressing_style": "path" if named else "auto"},
     )
+
+
+def _range(begin: int, size: int) -> dict[str, str]:
+    return {"CopySourceRange": f"bytes={begin}-{min(begin + COPY_PART, size) - 1}"}
 
 
 @contextmanager

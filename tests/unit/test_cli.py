@@ -1,0 +1,42 @@
+"""What the command line shows, and says with its exit code."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from ops.cli.submit import _exit_code
+from ops.cli.system import seconds
+from ops.cli.tables import inert
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        ({"clean"}, 0),
+        ({"clean", "released"}, 0),
+        ({"clean", "infected"}, 1),
+        ({"rejected", "failed"}, 1),
+        ({"clean", "unscannable"}, 2),
+        ({"failed"}, 2),
+        ({"expired"}, 2),
+    ],
+)
+def test_exit_codes(statuses: set[str], code: int) -> None:
+    assert _exit_code(statuses) == code
+
+
+def test_hostile_names_move_no_cursor() -> None:
+    assert inert("a\x1b[2Jb\nc\u202ed") == "a�[2Jb�c�d"
+    assert inert("Ünï çödé 文件 😀") == "Ünï çödé 文件 😀"
+
+
+@pytest.mark.parametrize(("text", "value"), [("5s", 5), ("5", 5), ("1.5m", 90), ("2h", 7200)])
+def test_periods(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "5d", "5 s"])
+def test_what_is_no_period_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="expected one like"):
+        seconds(text)

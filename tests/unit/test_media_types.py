@@ -1,0 +1,70 @@
+"""The one table of types, and what a name or a declaration may change."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.media_types import KNOWN, UNDECLARED, extension_of, fits_declared, fits_extension, meant
+
+
+@pytest.mark.parametrize(
+    ("filename", "extension"),
+    [
+        ("photo.jpg", "jpg"),
+        ("PHOTO.JPG", "jpg"),
+        ("archive.tar.gz", "gz"),
+        ("README", None),
+        (".profile", None),
+        ("Dr. Who", None),
+        ("a.jpg ", None),
+        ("a.", None),
+        ("", None),
+        ("../../etc/passwd", None),
+        ("x.jpg\0.exe", "exe"),
+        ("фото.jpg", "jpg"),
+        ("a.b/c", None),
+    ],
+)
+def test_extension_of(filename: str, extension: str | None) -> None:
+    assert extension_of(filename) == extension
+
+
+@pytest.mark.parametrize(
+    ("declared", "filename", "detected", "result"),
+    [
+        ("text/csv", "a.csv", "text/plain", "text/csv"),
+        (None, "a.csv", "text/plain", "text/csv"),
+        ("text/csv", "a", "text/plain", "text/csv"),
+        ("application/vnd.ms-excel", "a.csv", "text/plain", "text/csv"),
+        ("application/octet-stream", "a.csv", "text/plain", "text/csv"),
+        (None, "a.json", "text/plain", "application/json"),
+        (None, "notes.txt", "application/json", "text/plain"),
+        ("text/csv", "a.txt", "text/plain", "text/plain"),
+        ("image/jpeg", "a.jpg", "text/plain", "text/plain"),
+        ("image/jpeg", "a.jpg", "application/x-dosexec", "application/x-dosexec"),
+        ("text/csv", "a.csv", "text/html", "text/html"),
+        ("text/plain", "a.txt", "text/html", "text/html"),
+        (None, "", "text/plain", "text/plain"),
+    ],
+)
+def test_a_name_narrows_a_broader_type_and_changes_nothing_else(
+    declared: str | None, filename: str, detected: str, result: str
+) -> None:
+    assert meant(declared, filename, detected) == result
+
+
+def test_the_table_is_consistent() -> None:
+    names = [each.name for each in KNOWN]
+    assert len(names) == len(set(names))
+    for each in KNOWN:
+        assert each.extensions, each.name
+        assert each.broader is None or each.broader in names
+        assert not set(each.aliases) & UNDECLARED
+        assert fits_extension(f"x.{each.extensions[0]}", each.name)
+        assert all(fits_declared(alias, each.name) for alias in each.aliases)
+
+
+def test_an_unknown_type_fits_nothing_but_its_own_name() -> None:
+    assert not fits_extension("a.exe", "application/x-dosexec")
+    assert not fits_declared("image/jpeg", "application/x-dosexec")
+    assert fits_declared("application/x-dosexec", "application/x-dosexec")

@@ -1,0 +1,59 @@
+"""Scratch: the same from memory and from disk; frozen means frozen; nothing stays behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from worker.scratch import Scratch, ScratchFull
+
+DATA = os.urandom(100_000)
+
+
+@pytest.fixture(params=[1_000_000, 0], ids=["memory", "disk"])
+def scratch(request: pytest.FixtureRequest, tmp_path: Path) -> Scratch:
+    return Scratch(len(DATA), memory_limit=request.param, directory=tmp_path)
+
+
+def test_what_was_written_is_there_and_hashed(scratch: Scratch) -> None:
+    with scratch:
+        scratch.write(DATA[:10])
+        scratch.write(DATA[10:])
+        scratch.freeze()
+        assert scratch.size == len(DATA)
+        assert scratch.sha256() == hashlib.sha256(DATA).hexdigest()
+        with scratch.reader() as once, scratch.reader() as again:
+            assert once.read() == again.read() == DATA
+
+
+def test_a_frozen_file_cannot_be_changed_through_its_descriptor(scratch: Scratch) -> None:
+    with scratch:
+        scratch.write(DATA)
+        scratch.freeze()
+        with pytest.raises(OSError, match=r"Bad file descriptor|Operation not permitted"):
+            os.pwrite(scratch.descriptor, b"x", 0)
+
+
+def test_nothing_has_a_name(scratch: Scratch, tmp_path: Path) -> None:
+    with scratch:
+        scratch.write(DATA)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_memory_file_cannot_be_changed_by_reopening_it() -> None:
+    with Scratch(len(DATA), memory_limit=len(DATA), directory=None) as file:
+        file.write(DATA)
+        file.freeze()
+        with pytest.raises(PermissionError), Path(f"/proc/self/fd/{file.descriptor}").open("r+b", buffering=0) as again:
+            again.write(b"x")
+
+
+def test_a_full_disk_is_transient() -> None:
+    with Scratch(1, memory_limit=1, directory=None) as file:
+        file.freeze()
+        with pytest.raises(ScratchFull) as caught:
+            file.write(b"x")
+    assert not caught.value.counts
