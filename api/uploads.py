@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.auth import Submitter
 from api.forms import UploadForm
@@ -16,6 +17,14 @@ from api.views import ScanView
 from worker.intake import Incoming
 from worker.services import Caller
 
+
+class _Anything(StringConvertor):
+    """The rest of a path, whatever it holds: Starlette's own `path` stops at a line break."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 
 _RESPONSES = documented(
@@ -51,7 +60,7 @@ async def upload_form(request: Request, caller: Submitter, parts: PartsOf) -> Sc
 
 
 @router.put(
-    "/{filename:path}",
+    "/{filename:anything}",
     status_code=HTTPStatus.ACCEPTED,
     responses=_RESPONSES,
     openapi_extra=_body("application/octet-stream", _BINARY),
