@@ -70,8 +70,12 @@ class Label:
 class ObjectStore:
     """A client with its own connections; make one per process. Safe to use from several threads."""
 
-    def __init__(self, *, connect_timeout: float, timeout: float, public_url: str | None = None) -> None:
-        """Time-outs in seconds: to connect, and for each answer. `public_url`: what clients call the store."""
+    def __init__(
+        self, *, connect_timeout: float, timeout: float, public_url: str | None = None, copy_part: int = COPY_PART
+    ) -> None:
+        """Time-outs in seconds: to connect, and for each answer. `public_url`: what clients call the store.
+        `copy_part`: bytes that one call may copy."""
+        self._copy_part_size = copy_part
         config = _config(connect_timeout, timeout)
         session = boto3.session.Session()
         self._s3: S3Client = session.client("s3", config=config)
@@ -160,7 +164,7 @@ class ObjectStore:
         `before` is called before each call. Raises `ContentChanged` and `ObjectMissing` like `fetch`.
         """
         pinned: Any = {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": etag}
-        if size <= COPY_PART:
+        if size <= self._copy_part_size:
             before()
             with _faults_told(str(source)):
                 self._s3.copy_object(
@@ -168,9 +172,11 @@ class ObjectStore:
                 )
             return
         with self._in_parts(target, label, before) as (upload, parts):
-            for begin in range(0, size, COPY_PART):
+            for begin in range(0, size, self._copy_part_size):
                 before()
-                parts.append(self._copy_part(target, upload, len(parts) + 1, pinned | _range(begin, size)))
+                end = min(begin + self._copy_part_size, size) - 1
+                piece = pinned | {"CopySourceRange": f"bytes={begin}-{end}"}
+                parts.append(self._copy_part(target, upload, len(parts) + 1, piece))
 
     def _copy_part(self, target: Place, upload: str, number: int, pinned: dict[str, Any]) -> str:
         with _faults_told(str(target)):
@@ -232,10 +238,6 @@ def _config(connect_timeout: float, timeout: float) -> Config:
         signature_version="s3v4",
         s3={"addressing_style": "path" if named else "auto"},
     )
-
-
-def _range(begin: int, size: int) -> dict[str, str]:
-    return {"CopySourceRange": f"bytes={begin}-{min(begin + COPY_PART, size) - 1}"}
 
 
 @contextmanager

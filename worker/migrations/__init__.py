@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -14,10 +15,19 @@ from worker.store.database import Database
 
 def upgrade(database: Database, revision: str = "head") -> None:
     """Bring the tables to a revision; nothing happens where they are there already."""
+    _run(database, command.upgrade, revision)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Take the tables back to a revision, and whatever only later ones hold with them."""
+    _run(database, command.downgrade, revision)
+
+
+def _run(database: Database, change: Callable[[Config, str], None], revision: str) -> None:
     with database.write() as connection:
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        change(config, revision)
 
 
 def pending(database: Database) -> bool:

@@ -1,0 +1,146 @@
+"""What Lazaretto relies on in an object store. Run it against another S3 before trusting that one."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import httpx
+import pytest
+
+from worker.adapters import object_store
+from worker.adapters.object_store import Label, ObjectStore, Place
+from worker.errors import ContentChanged, ObjectMissing, Permanent, StoreUnavailable
+
+SMALLEST_PART = 5 * 2**20  # bytes; S3 takes no smaller one, but as the last
+LABEL = Label("text/plain", {"sha256": "0" * 64})
+
+
+@pytest.fixture
+def objects(buckets: tuple[str, str]) -> ObjectStore:
+    assert buckets
+    return ObjectStore(connect_timeout=2, timeout=10)
+
+
+@pytest.fixture
+def bucket(buckets: tuple[str, str]) -> str:
+    return buckets[0]
+
+
+def _nothing() -> None:
+    """No lease to look after."""
+
+
+def _read(objects: ObjectStore, bucket: str, key: str) -> bytes:
+    info = objects.head(bucket, key)
+    assert info is not None
+    return b"".join(objects.fetch(bucket, key, info.etag))
+
+
+def test_what_was_put_is_fetched(objects: ObjectStore, bucket: str) -> None:
+    data = os.urandom(100_000)
+    etag = objects.put(bucket, "k", data)
+    assert b"".join(objects.fetch(bucket, "k", etag)) == data
+
+
+def test_a_fetch_is_pinned(objects: ObjectStore, bucket: str) -> None:
+    etag = objects.put(bucket, "k", b"one")
+    objects.put(bucket, "k", b"two")
+    with pytest.raises(ContentChanged):
+        list(objects.fetch(bucket, "k", etag))
+
+
+def test_a_missing_object_is_told_apart_from_an_outage(objects: ObjectStore, bucket: str) -> None:
+    assert objects.head(bucket, "k") is None
+    with pytest.raises(ObjectMissing):
+        list(objects.fetch(bucket, "k", '"0"'))
+    with pytest.raises((ObjectMissing, ContentChanged)):
+        objects.copy(Place(bucket, "k"), '"0"', 1, Place(bucket, "l"), LABEL, _nothing)
+
+
+def test_deleting_what_is_not_there_is_fine(objects: ObjectStore, bucket: str) -> None:
+    objects.put(bucket, "k", b"x")
+    objects.delete(bucket, "k")
+    objects.delete(bucket, "k")
+    assert objects.head(bucket, "k") is None
+
+
+@pytest.mark.parametrize("parts", [1, 3], ids=["at once", "in parts"])
+def test_a_copy_is_labelled_and_pinned(buckets: tuple[str, str], parts: int) -> None:
+    objects = ObjectStore(connect_timeout=2, timeout=10, copy_part=SMALLEST_PART)
+    data = os.urandom(SMALLEST_PART * parts)
+    source, target = Place(buckets[0], "k"), Place(buckets[1], "k")
+    etag = objects.put(*source, data)
+    objects.copy(source, etag, len(data), target, LABEL, _nothing)
+    info = objects.head(*target)
+    assert info is not None
+    assert (info.size, info.metadata["sha256"]) == (len(data), "0" * 64)
+    assert _read(objects, *target) == data
+    objects.put(*source, data[::-1])
+    with pytest.raises(ContentChanged):
+        objects.copy(source, etag, len(data), Place(buckets[1], "other"), LABEL, _nothing)
+    assert objects.head(buckets[1], "other") is None
+
+
+@pytest.mark.parametrize("size", [1000, 2 * object_store.PART + 1], ids=["at once", "in parts"])
+def test_a_file_is_put_whole_and_labelled(objects: ObjectStore, bucket: str, size: int) -> None:
+    data = os.urandom(size)
+    calls: list[None] = []
+    objects.put_file(Place(bucket, "k"), io.BytesIO(data), size, LABEL, lambda: calls.append(None))
+    assert _read(objects, bucket, "k") == data
+    assert len(calls) == (1 if size < object_store.PART else 5), "the lease is checked before each call"
+    info = objects.head(bucket, "k")
+    assert info is not None
+    assert info.metadata["sha256"] == "0" * 64
+
+
+def test_an_upload_in_parts_is_nothing_until_it_is_completed(objects: ObjectStore, bucket: str) -> None:
+    upload = objects.begin(bucket, "k")
+    parts = [objects.put_part(bucket, "k", upload, 1, b"x" * 5 * 2**20)]
+    assert objects.head(bucket, "k") is None
+    parts.append(objects.put_part(bucket, "k", upload, 2, b"y"))
+    etag = objects.complete(bucket, "k", upload, parts)
+    assert sum(map(len, objects.fetch(bucket, "k", etag))) == 5 * 2**20 + 1
+
+
+def test_an_aborted_upload_leaves_nothing(objects: ObjectStore, bucket: str) -> None:
+    upload = objects.begin(bucket, "k")
+    objects.put_part(bucket, "k", upload, 1, b"x")
+    objects.abort_all(bucket, "k")
+    objects.abort(bucket, "k", upload)
+    assert objects.head(bucket, "k") is None
+    with pytest.raises(ObjectMissing):
+        objects.put_part(bucket, "k", upload, 2, b"x")
+
+
+def test_an_address_works_without_credentials_and_names_the_file(objects: ObjectStore, bucket: str) -> None:
+    objects.put_file(Place(bucket, "k"), io.BytesIO(b"x"), 1, LABEL, _nothing)
+    url = objects.download_url(bucket, "k", disposition="attachment; filename*=UTF-8''a.txt", seconds=30)
+    answer = httpx.get(url)
+    assert (answer.status_code, answer.content) == (200, b"x")
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a.txt"
+    assert httpx.get(url.split("?", 1)[0]).status_code == 403
+
+
+def test_keys_are_listed(objects: ObjectStore, bucket: str) -> None:
+    for key in ("a/1", "a/2", "b/1"):
+        objects.put(bucket, key, b"")
+    assert list(objects.keys(bucket, "a/")) == ["a/1", "a/2"]
+
+
+def test_a_bucket_that_is_not_there_is_told(objects: ObjectStore, bucket: str) -> None:
+    objects.check(bucket)
+    with pytest.raises(Permanent, match="no bucket nowhere"):
+        objects.check("nowhere")
+
+
+def test_a_store_that_is_away_is_told(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    with pytest.raises(StoreUnavailable):
+        ObjectStore(connect_timeout=0.2, timeout=0.2).put(buckets[0], "k", b"")
+
+
+def test_credentials_that_do_not_fit_are_told(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(Permanent, match="refuses us"):
+        ObjectStore(connect_timeout=2, timeout=2).put(buckets[0], "k", b"")

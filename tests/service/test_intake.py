@@ -1,0 +1,167 @@
+"""Intake on real services: streamed, hashed, limited, and nothing left behind by what breaks off."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import boto3
+import pytest
+from pydantic import SecretStr
+
+from tests.system import System, chunks, incoming
+from worker.adapters.object_store import ObjectStore
+from worker.errors import StoreUnavailable
+from worker.intake import FileTooLarge, UploadStalled
+from worker.scan import Status
+from worker.settings import MIB
+
+
+@pytest.fixture
+def small_policy(system: System, tmp_path: Path) -> System:
+    """The same system with a limit of 6 MiB and the smallest parts."""
+    path = tmp_path / "policy.toml"
+    path.write_text('[default]\ntypes = ["text/plain"]\nmax_size = "6 MiB"\nmax_pixels = 1\nmax_frames = 1\n')
+    system.settings = system.settings.model_copy(update={"policy_file": path, "part_size": 5 * MIB})
+    return system
+
+
+def _multipart_uploads(system: System) -> int:
+    return len(boto3.client("s3").list_multipart_uploads(Bucket=system.settings.quarantine_bucket).get("Uploads", []))
+
+
+@pytest.mark.parametrize("size", [0, 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 24 * MIB])
+def test_what_is_recorded_is_what_lies_there(system: System, size: int) -> None:
+    data = os.urandom(size)
+    scan = system.upload(data, "a.bin")
+    assert (scan.status, scan.size, scan.sha256) == (Status.QUEUED, size, hashlib.sha256(data).hexdigest())
+    assert scan.etag is not None
+    assert scan.quarantine_key is not None
+    stored = system.objects.fetch(system.settings.quarantine_bucket, scan.quarantine_key, scan.etag)
+    assert hashlib.sha256(b"".join(stored)).hexdigest() == scan.sha256
+    assert system.path(scan.id) == ["receiving", "queued"]
+    assert system.queue.waiting() == 1
+
+
+@pytest.mark.parametrize("announced", [None, 6 * MIB + 1], ids=["streamed", "announced"])
+def test_a_file_above_the_limit_ends_rejected_and_leaves_nothing(small_policy: System, announced: int | None) -> None:
+    system = small_policy
+    seen = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal seen
+        async for chunk in chunks(b"x" * (50 * MIB)):
+            seen += len(chunk)
+            yield chunk
+
+    with pytest.raises(FileTooLarge, match="6291456 bytes"):
+        asyncio.run(system.intake().receive(incoming(size=announced), body(), dict))
+    assert seen <= (0 if announced else 6 * MIB + 65536), "reading went on after the limit was crossed"
+    scan = system.newest()
+    assert (scan.status, [reason.code for reason in scan.reasons]) == (Status.REJECTED, ["file_too_large"])
+    assert system.quarantined() == []
+    assert _multipart_uploads(system) == 0
+
+
+def test_a_file_at_the_limit_is_taken(small_policy: System) -> None:
+    assert small_policy.upload(b"x" * (6 * MIB)).status is Status.QUEUED
+
+
+@pytest.mark.parametrize("size", [1000, 6 * MIB - 1])
+def test_a_client_that_hangs_up_leaves_nothing_behind(small_policy: System, size: int) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        async for chunk in chunks(b"x" * size):
+            yield chunk
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        asyncio.run(small_policy.intake().receive(incoming(), body(), dict))
+    assert small_policy.newest().status is Status.EXPIRED
+    assert small_policy.quarantined() == []
+    assert _multipart_uploads(small_policy) == 0
+
+
+def test_a_cancelled_request_leaves_nothing_behind(small_policy: System) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * (5 * MIB)
+        await asyncio.Event().wait()
+        yield b""
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(small_policy.intake().receive(incoming(), body(), dict))
+        while _multipart_uploads(small_policy) == 0:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancelled())
+    assert small_policy.newest().status is Status.EXPIRED
+    assert _multipart_uploads(small_policy) == 0
+
+
+def test_an_upload_that_sends_nothing_ends(system: System) -> None:
+    system.settings = system.settings.model_copy(update={"upload_idle_timeout": 0.2})
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    with pytest.raises(UploadStalled):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
+    assert system.newest().status is Status.EXPIRED
+
+
+def test_the_row_exists_before_the_bytes(system: System) -> None:
+    seen = []
+
+    async def body() -> AsyncIterator[bytes]:
+        seen.append(system.newest().status)
+        yield b"x"
+
+    asyncio.run(system.intake().receive(incoming(), body(), dict))
+    assert seen == [Status.RECEIVING]
+
+
+def test_uploads_are_taken_while_redis_is_down_and_found_by_the_sweeper(system: System) -> None:
+    away = system.with_settings(redis_url=SecretStr("redis://127.0.0.1:1/0"))
+    scan = away.upload(b"hello")
+    assert scan.status is Status.QUEUED
+    assert system.scan(scan.id).enqueued_at is None
+    assert system.queue.waiting() == 0
+    assert system.sweep().enqueued == 1
+    assert system.queue.waiting() == 1
+    assert system.work(scan.id).status is Status.CLEAN
+
+
+def test_a_store_that_is_away_is_told_and_nothing_is_half_recorded(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    system.objects = ObjectStore(connect_timeout=0.5, timeout=1)
+    with pytest.raises(StoreUnavailable):
+        system.upload(b"hello")
+    assert system.newest().status is Status.EXPIRED
+    assert system.queue.waiting() == 0
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b", "文件.txt", "x" * 5000, "", "\ud800", "\u202egpj.exe"])
+def test_names_are_recorded_and_never_a_key(system: System, name: str) -> None:
+    scan = system.upload(b"hello", name)
+    assert system.scan(scan.id).filename == scan.filename
+    assert len(scan.filename) <= 4096
+    assert system.quarantined() == [f"sealed/{scan.id}"]
+
+
+def test_metadata_is_asked_after_the_last_byte(system: System) -> None:
+    late: dict[str, str] = {}
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        late["order"] = "after"
+
+    scan = asyncio.run(system.intake().receive(incoming(), body(), lambda: dict(late)))
+    assert system.scan(scan.id).metadata == {"order": "after"}

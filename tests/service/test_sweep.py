@@ -1,0 +1,108 @@
+"""The sweeper: everything that was lost is found, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import boto3
+import redis
+
+from tests.system import System
+from worker import clock
+from worker.scan import Status
+from worker.sweep import Swept
+
+LONG_AGO = timedelta(minutes=5)
+
+
+def _grow_old(system: System, *scan_ids: str) -> None:
+    """Make a backlog five minutes old: its messages, and its records."""
+    moment = clock.now() - LONG_AGO
+    with redis.Redis.from_url(system.settings.redis_url.get_secret_value()) as client:
+        for at, raw in enumerate(client.lrange("scans", 0, -1)):
+            message = json.loads(raw)
+            message["headers"]["lazaretto_enqueued_at"] = moment.isoformat()
+            client.lset("scans", at, json.dumps(message))
+    for scan_id in scan_ids:
+        system.amend(scan_id, enqueued_at=moment)
+
+
+def test_a_backlog_that_merely_waits_is_left_alone(system: System) -> None:
+    _grow_old(system, *[system.upload(b"hello").id for _ in range(3)])
+    assert system.sweep() == Swept()
+    assert system.queue.waiting() == 3
+
+
+def test_what_redis_lost_is_enqueued_again_and_only_once(system: System) -> None:
+    scan = system.upload(b"hello")
+    with redis.Redis.from_url(system.settings.redis_url.get_secret_value()) as client:
+        client.flushdb()
+    assert system.sweep().enqueued == 0, "within the grace a task may be on its way"
+    system.amend(scan.id, enqueued_at=clock.now() - LONG_AGO)
+    assert system.sweep().enqueued == 1
+    assert system.sweep().enqueued == 0
+    assert system.queue.waiting() == 1
+
+
+def test_what_was_lost_is_found_behind_a_backlog(system: System) -> None:
+    lost = system.upload(b"lost")
+    with redis.Redis.from_url(system.settings.redis_url.get_secret_value()) as client:
+        client.flushdb()
+    system.amend(lost.id, enqueued_at=clock.now() - LONG_AGO)
+    waiting = system.upload(b"waiting")
+    assert system.sweep().enqueued == 1
+    assert system.scan(waiting.id).enqueued_at == waiting.enqueued_at
+
+
+def test_what_is_not_due_waits(system: System) -> None:
+    scan = system.upload(b"hello")
+    system.amend(scan.id, enqueued_at=None, due_at=clock.now() + LONG_AGO)
+    assert system.sweep() == Swept()
+    system.amend(scan.id, due_at=clock.now())
+    assert system.sweep().enqueued == 1
+
+
+def test_a_lost_worker_s_scan_starts_over_and_fails_in_the_end(system: System) -> None:
+    scan = system.upload(b"hello")
+    past = clock.now() - timedelta(seconds=1)
+    for attempt in (1, 2):
+        system.amend(scan.id, status="scanning", attempts=attempt, token="dead", lease_until=past)
+        assert system.sweep().leases_ended == 1
+        swept = system.scan(scan.id)
+        assert (swept.status, swept.token) == (Status.QUEUED, None)
+    system.amend(scan.id, status="scanning", attempts=3, token="dead", lease_until=past)
+    assert system.sweep().failed == 1
+    ended = system.scan(scan.id)
+    assert ended.status is Status.FAILED
+    assert ended.error is not None
+    assert ended.error["message"] == "worker lost 3 times"
+    assert len(system.quarantined()) == 1
+
+
+def test_a_living_worker_s_scan_is_left_alone(system: System) -> None:
+    scan = system.upload(b"hello")
+    system.amend(scan.id, status="scanning", token="alive", lease_until=clock.now() + LONG_AGO)
+    assert system.sweep() == Swept()
+
+
+def test_settling_that_was_left_is_handed_over(system: System) -> None:
+    scan = system.upload(b"hello")
+    past = clock.now() - LONG_AGO
+    system.amend(scan.id, status="settling", verdict="unscannable", lease_until=past, enqueued_at=past)
+    with redis.Redis.from_url(system.settings.redis_url.get_secret_value()) as client:
+        client.flushdb()
+    assert system.sweep().enqueued == 1
+    assert system.work(scan.id).status is Status.UNSCANNABLE
+
+
+def test_an_abandoned_upload_expires_with_its_parts(system: System) -> None:
+    scan = system.upload(b"hello")
+    bucket, key = system.settings.quarantine_bucket, f"sealed/{scan.id}"
+    upload = system.objects.begin(bucket, key)
+    system.objects.put_part(bucket, key, upload, 1, b"part")
+    system.amend(scan.id, status="receiving", updated_at=clock.now() - timedelta(days=2))
+    assert system.sweep().expired == 1
+    assert system.scan(scan.id).status is Status.EXPIRED
+    assert system.quarantined() == []
+    assert not boto3.client("s3").list_multipart_uploads(Bucket=bucket).get("Uploads")

@@ -1,0 +1,120 @@
+"""A whole system in one process, on real services: what intake, worker and sweeper do, one step at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from worker import migrations
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.task_queue import TaskQueue
+from worker.intake import Incoming, Intake
+from worker.policy import PolicyFile
+from worker.scan import Event, Scan
+from worker.services import ensure_bootstrap_key
+from worker.settings import Settings
+from worker.store import events, scans
+from worker.store.database import Database
+from worker.sweep import Sweeper, Swept
+from worker.tasks import Parts
+
+KEY = "test-key"
+SERVICE = "default"
+
+
+def incoming(filename: str = "file.txt", declared: str | None = None, size: int | None = None) -> Incoming:
+    """An upload of the default service."""
+    return Incoming(SERVICE, "service:default", filename, declared, size, "request-1")
+
+
+async def chunks(data: bytes, size: int = 65536) -> AsyncIterator[bytes]:
+    """A body as it comes from the network."""
+    for at in range(0, len(data), size):
+        yield data[at : at + size]
+
+
+@dataclass
+class System:
+    """Everything under `settings`, whose database and buckets belong to one test."""
+
+    settings: Settings
+    database: Database
+    objects: ObjectStore
+    queue: TaskQueue
+    parts: Parts
+
+    @classmethod
+    def start(cls, settings: Settings) -> System:
+        database = Database(settings.database_url.get_secret_value())
+        migrations.upgrade(database)
+        ensure_bootstrap_key(database, KEY)
+        objects = ObjectStore(connect_timeout=2, timeout=10)
+        return cls(settings, database, objects, TaskQueue(settings), Parts(settings))
+
+    def with_settings(self, **changes: Any) -> System:
+        """The same system as a process with other settings sees it; close it like any other."""
+        settings = self.settings.model_copy(update=changes)
+        return replace(self, settings=settings, queue=TaskQueue(settings), parts=Parts(settings))
+
+    def close(self) -> None:
+        self.parts.close()
+        self.queue.close()
+        self.database.close()
+
+    def intake(self) -> Intake:
+        policies = PolicyFile.load(self.settings.policy_file)
+        return Intake(self.database, self.objects, self.queue, policies, self.settings)
+
+    def upload(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
+        """Take a file in; the scan as it was answered."""
+        return asyncio.run(self.intake().receive(incoming(filename, declared), chunks(data), dict))
+
+    def work(self, scan_id: str) -> Scan:
+        """Deliver the task once; the scan afterwards."""
+        self.parts.pipeline.run(scan_id)
+        return self.scan(scan_id)
+
+    def outcome(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
+        """Upload and work."""
+        return self.work(self.upload(data, filename, declared).id)
+
+    def sweep(self) -> Swept:
+        return Sweeper(self.database, self.objects, self.queue, self.settings).sweep()
+
+    def scan(self, scan_id: str) -> Scan:
+        with self.database.read() as connection:
+            scan = scans.get(connection, scan_id)
+        assert scan is not None
+        return scan
+
+    def newest(self) -> Scan:
+        with self.database.read() as connection:
+            return scans.page(connection, scans.Filter(), limit=1)[0]
+
+    def story(self, scan_id: str) -> list[Event]:
+        with self.database.read() as connection:
+            return events.of(connection, scan_id)
+
+    def path(self, scan_id: str) -> list[str]:
+        """The statuses a scan went through."""
+        return [event.target.value for event in self.story(scan_id)]
+
+    def amend(self, scan_id: str, **values: Any) -> None:
+        """Change a record behind everybody's back."""
+        with self.database.write() as connection:
+            assert scans.amend(connection, scan_id, **values)
+
+    def quarantined(self) -> list[str]:
+        return list(self.objects.keys(self.settings.quarantine_bucket))
+
+    def promoted(self) -> list[str]:
+        return list(self.objects.keys(self.settings.clean_bucket))
+
+    def read(self, scan: Scan) -> bytes:
+        """The promoted bytes."""
+        assert scan.promoted is not None
+        info = self.objects.head(scan.promoted.bucket, scan.promoted.key)
+        assert info is not None
+        return b"".join(self.objects.fetch(scan.promoted.bucket, scan.promoted.key, info.etag))
