@@ -46,17 +46,16 @@ class System:
     parts: Parts
 
     @classmethod
-    def start(cls, settings: Settings) -> System:
+    def start(cls, settings: Settings, objects: ObjectStore) -> System:
         database = Database(settings.database_url.get_secret_value())
         migrations.upgrade(database)
         ensure_bootstrap_key(database, KEY)
-        objects = ObjectStore(connect_timeout=2, timeout=10)
-        return cls(settings, database, objects, TaskQueue(settings), Parts(settings))
+        return cls(settings, database, objects, TaskQueue(settings), Parts(settings, objects))
 
     def with_settings(self, **changes: Any) -> System:
         """The same system as a process with other settings sees it; close it like any other."""
         settings = self.settings.model_copy(update=changes)
-        return replace(self, settings=settings, queue=TaskQueue(settings), parts=Parts(settings))
+        return replace(self, settings=settings, queue=TaskQueue(settings), parts=Parts(settings, self.objects))
 
     def close(self) -> None:
         self.parts.close()

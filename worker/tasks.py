@@ -28,13 +28,12 @@ app = make_celery(load())
 class Parts:
     """Everything one worker process holds, made after the fork: connections must not be shared."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, objects: ObjectStore) -> None:
         self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
         self.scanners = _scanners(settings, self.database)
         self.sandbox = Sandbox(
             memory=settings.sandbox_memory, seconds=settings.sandbox_seconds, output=settings.sandbox_output
         )
-        objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
         inspector = Inspector(
             objects,
             self.scanners,
@@ -73,7 +72,9 @@ def scan(scan_id: str) -> None:
 @worker_process_init.connect
 def _start(**_signal: object) -> Parts:
     global _parts  # Celery hands tasks nothing but their arguments
-    _parts = Parts(load())
+    settings = load()
+    objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
+    _parts = Parts(settings, objects)
     _parts.start()
     return _parts
 

@@ -55,6 +55,8 @@ class TaskQueue:
 
     def __init__(self, settings: Settings) -> None:
         self._celery = make_celery(settings)
+        # By itself kombu tries a refused connection again for two seconds, which an upload would wait for.
+        self._celery.conf.broker_transport_options["max_retries"] = 0
         self._redis = redis.Redis.from_url(
             settings.redis_url.get_secret_value(),
             socket_connect_timeout=settings.connect_timeout,

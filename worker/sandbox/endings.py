@@ -1,0 +1,39 @@
+"""What the end of a child means: its answer, a finding about the file, or an outage."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+
+from worker.errors import SandboxFailed
+from worker.sandbox import replies
+from worker.sandbox.answers import Refused
+from worker.sandbox.refusal import undecodable
+from worker.sandbox.replies import Answer
+from worker.sandbox.wire import Ending, Fate, Request
+from worker.scan import ReasonCode
+
+_LIMITS: Mapping[int, str] = {  # what the kernel sends where a child goes over a limit of its own
+    signal.SIGXCPU: "it takes more processor time than one image may use",
+    signal.SIGXFSZ: "its re-encoded form is larger than one image may become",
+}
+
+
+def answer(request: Request, ending: Ending) -> Answer:
+    """Raises `SandboxFailed` for an end that says nothing about the file."""
+    if ending.fate is Fate.EXITED and ending.number == 0:
+        return replies.unpack(request, ending.untrusted_reply)
+    if ending.fate is Fate.TIMED_OUT:
+        message = f"re-encoding the image took too long, expected at most {request.seconds:g} seconds"
+        return Refused(ReasonCode.SCAN_TIMED_OUT, message)
+    if ending.fate is Fate.EXITED:
+        untrusted_words = ending.untrusted_reply[:300].decode(errors="replace")
+        raise SandboxFailed(f"the sandbox failed ({untrusted_words!r}); trying again can help")
+    return _by_signal(ending.number)
+
+
+def _by_signal(number: int) -> Refused:
+    if number in (signal.SIGKILL, signal.SIGTERM):  # no decoder does that to itself: an operator, or a full machine
+        raise SandboxFailed("somebody else killed the sandbox; trying again can help")
+    crash = f"the decoder crashed on it ({signal.strsignal(number)})"
+    return undecodable(_LIMITS.get(number, crash)).refused

@@ -1,0 +1,18 @@
+"""BMP to PNG, through Pillow: the libvips wheel reads no BMP."""
+
+from __future__ import annotations
+
+from PIL.BmpImagePlugin import BmpImageFile
+
+from worker.sandbox import vips
+from worker.sandbox.answers import ImageLimits, Reencoded
+from worker.sandbox.refusal import check_size
+
+
+def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
+    """Exact. The whole image is in memory once decoded."""
+    with open(source, "rb", closefd=False) as file, BmpImageFile(file) as bitmap:
+        check_size(*bitmap.size, limits)
+        image = vips.from_pillow(bitmap)
+    vips.save(image, "pngsave", target, **vips.PNG_OPTIONS)
+    return Reencoded("image/png", image.width, image.height, frames=1)

@@ -1,0 +1,106 @@
+"""The worker's side of the fork server: start it, pass it a call, end it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.sandbox.wire import LARGEST_MESSAGE, Ending, Request
+
+_ROOT = Path(__file__).resolve().parents[2]  # where the package `worker` lies
+# `-I` keeps the environment and the working directory out of the import path, an uninstalled checkout with them.
+_BOOT = """
+import socket, sys
+sys.path.insert(0, sys.argv[1])
+from worker.sandbox.server import serve
+serve(socket.socket(fileno=int(sys.argv[2])))
+"""
+_ENVIRONMENT = {
+    "LC_CTYPE": "C.UTF-8",  # or Python sets it by itself
+    "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of the child's address space
+    "VIPS_CONCURRENCY": "2",  # fixed, whatever the machine has: the bytes of an AVIF depend on it
+}
+_START_SECONDS = 60
+_GRACE_SECONDS = 15  # beyond the child's own time: the server kills it, unless the server itself hangs
+_END_SECONDS = 5
+
+
+class ServerLost(Exception):
+    """The fork server did not start, died or hangs."""
+
+
+class ForkServer:
+    """One process and the socket to it. Not thread-safe."""
+
+    def __init__(self) -> None:
+        """Starts it, and waits until it is ready. Raises `ServerLost`."""
+        self.owner = os.getpid()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                self._process = start(theirs)
+            except OSError as error:
+                self._control.close()
+                raise ServerLost(f"the sandbox could not be started ({error})") from error
+        try:
+            self._receive(_START_SECONDS)  # that it is ready
+        except ServerLost as error:
+            self.stop()
+            raise ServerLost("the sandbox did not start; the worker's log says why") from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def run(self, request: Request, files: Sequence[int]) -> Ending:
+        """One call in one child. Raises `ServerLost`."""
+        try:
+            socket.send_fds(self._control, [request.pack()], list(files))
+        except OSError as error:
+            raise ServerLost(f"the sandbox died before this file came ({error})") from error
+        return Ending.unpack(self._receive(request.seconds + _GRACE_SECONDS))
+
+    def stop(self) -> None:
+        """End it, with whatever it runs."""
+        self._control.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def disown(self) -> None:
+        """In a process forked from the owner: leave the server to the owner."""
+        self._control.close()
+        self._process.returncode = 0  # or Popen would complain that nobody waits for it
+
+    def _receive(self, seconds: float) -> bytes:
+        """One message. Raises `ServerLost` where the server has gone or stays silent."""
+        self._control.settimeout(seconds)
+        try:
+            message = self._control.recv(LARGEST_MESSAGE)
+        except OSError as error:
+            raise ServerLost(f"the sandbox does not answer ({error})") from error
+        if not message:
+            raise ServerLost("the sandbox has died")
+        return message
+
+
+def start(control: socket.socket, boot: str = _BOOT) -> subprocess.Popen[bytes]:
+    """By exec, so that nothing of the worker's memory comes along. Its stderr is the worker's; a child's is not.
+
+    boot: the program, for tests that look at the world it starts in.
+    """
+    return subprocess.Popen(  # noqa: S603 - our own interpreter, our own code
+        [sys.executable, "-I", "-c", boot, str(_ROOT), str(control.fileno())],
+        env=_ENVIRONMENT,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=(control.fileno(),),
+        start_new_session=True,  # Ctrl-C is for the worker, which finishes its file first
+    )

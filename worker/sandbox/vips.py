@@ -1,0 +1,128 @@
+"""libvips: load by an explicit loader, straighten and bring to sRGB, save without metadata. Runs in the child."""
+
+from __future__ import annotations
+
+from mmap import mmap
+from typing import Any
+
+import pyvips
+from PIL import Image
+
+from worker.sandbox.answers import ImageLimits
+from worker.sandbox.refusal import check_size
+
+OPERATIONS = (
+    "jpegload_source",
+    "pngload_source",
+    "pngload_buffer",
+    "webpload_source",
+    "heifload_source",
+    "tiffload_source",
+    "jpegsave_target",
+    "pngsave_target",
+    "pngsave_buffer",
+    "webpsave_target",
+    "heifsave_target",
+    "tiffsave_target",
+    "tiffsave_buffer",
+    "icc_transform",
+    "colourspace",
+    "autorot",
+)
+PNG_OPTIONS = {"compression": 6, "filter": "sub"}  # all filters: 5 % smaller, half as slow again
+WHITE = 255  # what shows through where a format has no transparency
+_CMYK = "cmyk"
+_CONVERTED = frozenset({"lab", "labs", "labq", "lch", "xyz", "yxy", "cmc", "hsv"})  # spaces no target format holds
+_PROFILE = "icc-profile-data"
+_PILLOW_MODES = ("L", "LA", "RGB", "RGBA")  # one letter, one band
+
+
+def preload() -> None:
+    """Look every operation up, so that a build without one of them cannot start, and no child has to.
+
+    Runs no operation: libvips starts threads when it does, and a process forked after that hangs.
+    Raises `pyvips.Error` if an operation is missing.
+    """
+    pyvips.block_untrusted_set(True)
+    for name in OPERATIONS:
+        pyvips.Introspect.get(name)
+
+
+def load(loader: str, original: int | mmap, limits: ImageLimits, **options: Any) -> Any:
+    """Open an image, in a descriptor or in memory, with this loader and no other; decodes nothing yet.
+
+    `fail_on="error"` refuses damaged data; libtiff calls a short read an error, not a truncation.
+    Raises `Refusal` where the header breaks the limits, `pyvips.Error` where it makes no sense.
+    """
+    is_file = isinstance(original, int)
+    source = (pyvips.Source.new_from_descriptor if is_file else pyvips.Source.new_from_memory)(original)
+    options = {"access": "sequential", "fail_on": "error"} | options
+    image = getattr(pyvips.Image, f"{loader}_source")(source, **options)
+    check_size(image.width, page_height(image), limits)
+    return image
+
+
+def from_pillow(picture: Image.Image) -> Any:
+    """An image that Pillow decodes: grey or sRGB, 8 bits, with its alpha where it has one."""
+    mode = picture.mode if picture.mode in _PILLOW_MODES else "RGB"
+    pixels = picture.convert(mode).tobytes()
+    image = pyvips.Image.new_from_memory(pixels, *picture.size, len(mode), "uchar")
+    return image.copy(interpretation="b-w" if len(mode) < 3 else "srgb")
+
+
+def recode_png(png: bytes) -> bytes:
+    """Decode and encode one PNG that is in memory; exact, but for colours that a profile converts."""
+    image = to_srgb(pyvips.Image.pngload_buffer(png, access="sequential", fail_on="error"))
+    return bytes(image.pngsave_buffer(keep="none", **PNG_OPTIONS))
+
+
+def attach_profile(image: Any, profile: bytes) -> None:
+    """Give the image the ICC profile that its pixels are in."""
+    image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+
+
+def built_in_profile(name: str) -> bytes:
+    """An ICC profile that libvips carries: `srgb`, `p3` or `cmyk`."""
+    return bytes(pyvips.Image.profile_load(name))
+
+
+def field(image: Any, name: str, default: Any) -> Any:
+    """A field of the header. Never asks for all their names: a hostile PNG has some that are not UTF-8."""
+    return image.get(name) if image.get_typeof(name) else default
+
+
+def page_height(image: Any) -> int:
+    """The height of one frame in pixels; libvips holds an animation as one tall strip."""
+    return int(image.get_page_height())
+
+
+def normalised(image: Any) -> Any:
+    """The image as it should be shown: in sRGB, upright."""
+    return upright(to_srgb(image))
+
+
+def to_srgb(image: Any) -> Any:
+    """Colours by the embedded profile; a profile that is broken or of another colour model is ignored."""
+    is_cmyk = image.interpretation == _CMYK
+    if is_cmyk or image.get_typeof(_PROFILE):
+        depth = 16 if image.format == "ushort" else 8
+        fallback = _CMYK if is_cmyk else "srgb"
+        return image.icc_transform("srgb", embedded=True, input_profile=fallback, depth=depth)
+    return image.colourspace("srgb") if image.interpretation in _CONVERTED else image
+
+
+def upright(image: Any) -> Any:
+    """Turn the pixels as the EXIF orientation says; only that needs the whole image in memory."""
+    if field(image, "orientation", 1) == 1:
+        return image
+    whole = image.copy_memory()
+    if whole.height == page_height(whole):
+        return whole.autorot()
+    first, *others = [page.autorot() for page in whole.pagesplit()]
+    return first.pagejoin(others)
+
+
+def save(image: Any, saver: str, descriptor: int, **options: Any) -> None:
+    """Decode, convert and encode in one stream. `keep="none"` drops every block of metadata."""
+    target = pyvips.Target.new_to_descriptor(descriptor)
+    getattr(image, f"{saver}_target")(target, keep="none", **options)
