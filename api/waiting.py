@@ -39,20 +39,20 @@ class Waiting:
     async def _look(self) -> None:
         while self._waiters:
             try:
-                pending = await asyncio.to_thread(self._pending, list(self._waiters))
+                ended = await asyncio.to_thread(self._ended, set(self._waiters))
             except DatabaseUnavailable as fault:
                 telemetry.warn(Log.REQUEST_FAILED, error=fault.message)
-                pending = set(self._waiters)
-            for scan_id in set(self._waiters) - pending:
-                for waiter in self._waiters[scan_id]:
-                    if not waiter.done():
-                        waiter.set_result(None)
+                ended = set()
+            for waiter in [each for scan_id in ended for each in self._waiters.get(scan_id, ())]:
+                if not waiter.done():
+                    waiter.set_result(None)
             await asyncio.sleep(TICK)
 
-    def _pending(self, ids: list[str]) -> set[str]:
+    def _ended(self, ids: set[str]) -> set[str]:
+        """Those of `ids` that have ended or are unknown; nothing is said of who comes to wait meanwhile."""
         with self._database.read() as connection:
             found = scans.statuses(connection, ids)
-        return {scan_id for scan_id, status in found.items() if not status.ended}
+        return ids - {scan_id for scan_id, status in found.items() if not status.ended}
 
     def _forget(self, scan_id: str, waiter: asyncio.Future[None]) -> None:
         self._waiters[scan_id].discard(waiter)

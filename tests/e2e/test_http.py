@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,8 +17,8 @@ from urllib.parse import quote, urlsplit
 import boto3
 import httpx
 import pytest
-from tests.stack import Stack
 
+from tests.stack import Stack
 from worker.canaries import eicar
 
 TEXT = b"Nothing to see here.\n"
@@ -116,13 +117,13 @@ def test_a_request_id_goes_all_the_way(http: httpx.Client) -> None:
     assert {event["request_id"] for event in story} == {"order-7"}
 
 
-@pytest.mark.parametrize("evil", ["", "x" * 200, "a b", "a\x7f"])
+@pytest.mark.parametrize("evil", ["", "x" * 200, "a b", 'a"b'])
 def test_a_request_id_that_is_not_sensible_is_replaced(http: httpx.Client, evil: str) -> None:
     answer = http.get("/healthz", headers={"X-Request-ID": evil})
     assert answer.headers["x-request-id"] not in {"", evil}
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic abc", "Bearer "])
+@pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic abc", "Bearer"])
 def test_without_a_valid_key_nothing_is_told(stack: Stack, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
     for method, path in (("PUT", "/v1/uploads/a"), ("GET", "/v1/scans"), ("GET", "/v1/scans/x")):
@@ -181,10 +182,8 @@ def test_lists_are_filtered_and_their_cursor_is_stable(http: httpx.Client) -> No
 def test_a_client_that_hangs_up_leaves_nothing(
     stack: Stack, http: httpx.Client, objects: Callable[[str], list[str]]
 ) -> None:
-    address = urlsplit(stack.base_url)
-    head = f"PUT /v1/uploads/hang.txt HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stack.api_key}\r\n"
-    with socket.create_connection((address.hostname or "", address.port or 0)) as link:
-        link.sendall(head.encode() + b"Content-Length: 30000000\r\n\r\n" + b"x" * 20_000_000)
+    with _half_open(stack, "PUT /v1/uploads/hang.txt", "Content-Length: 30000000") as link:
+        link.sendall(b"x" * 20_000_000)
     deadline = time.monotonic() + PATIENCE
     while (scan := http.get("/v1/scans", params={"limit": 1}).json()["items"][0])["status"] == "receiving":
         assert time.monotonic() < deadline
@@ -192,16 +191,23 @@ def test_a_client_that_hangs_up_leaves_nothing(
     assert f"sealed/{scan['id']}" not in objects("quarantine")
 
 
-def test_an_upload_that_announces_too_much_is_refused_before_it_is_read(http: httpx.Client) -> None:
-    def endless() -> Iterator[bytes]:
-        while True:
-            yield b"x" * 65536
-
-    answer = http.put("/v1/uploads/huge.txt", content=endless(), headers={"Content-Length": str(3 * 2**30)})
-    assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
-    assert "2147483648" in answer.json()["expected"]
+def test_an_upload_that_announces_too_much_is_refused_before_a_byte_is_sent(stack: Stack, http: httpx.Client) -> None:
+    with _half_open(stack, "PUT /v1/uploads/huge.txt", f"Content-Length: {3 * 2**30}") as link:
+        answer = link.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert '"code":"file_too_large","expected":"a file of at most 2147483648 bytes"' in answer
     newest = http.get("/v1/scans", params={"limit": 1}).json()["items"][0]
     assert (newest["status"], newest["reasons"][0]["code"]) == ("rejected", "file_too_large")
+
+
+@contextmanager
+def _half_open(stack: Stack, request: str, *headers: str) -> Iterator[socket.socket]:
+    """A connection that has sent its head and nothing more."""
+    address = urlsplit(stack.base_url)
+    lines = (f"{request} HTTP/1.1", "Host: x", f"Authorization: Bearer {stack.api_key}", *headers, "", "")
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE) as link:
+        link.sendall("\r\n".join(lines).encode())
+        yield link
 
 
 @pytest.mark.parametrize("way", ["body", "form"])
