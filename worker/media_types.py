@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 UNDECLARED = frozenset({"application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"})
 EMPTY = "application/x-empty"
+ENCRYPTED = "application/encrypted"  # what sniffing calls an encrypted office document
 _EXTENSION = re.compile(r"[^.]\.([A-Za-z0-9]{1,10})$")
 
 

@@ -83,6 +83,8 @@ def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
     detected = findings.detected_type
     if detected == media_types.EMPTY:
         return (Reason(ReasonCode.EMPTY_FILE, "The file is empty, expected at least one byte."),)
+    if detected == media_types.ENCRYPTED:
+        return (Reason(ReasonCode.ENCRYPTED, "The document is encrypted: nobody can look into it."),)
     reasons = []
     if detected not in policy.types:
         allowed = ", ".join(sorted(policy.types))

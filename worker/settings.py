@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     signature_max_age_hours: float = Field(72, gt=0, description="older signatures: the scanner takes no work")
 
     # Sandbox
-    sandbox_memory: int = Field(2048 * MIB, description="address space of one child")
+    sandbox_memory: int = Field(4096 * MIB, description="address space of one child; 100 megapixels of AVIF take 3 GiB")
     sandbox_seconds: float = Field(60, gt=0, description="wall clock and CPU time of one call")
     sandbox_output: int = Field(512 * MIB, description="bytes that one call may write")
 

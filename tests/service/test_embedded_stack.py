@@ -9,8 +9,10 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import httpx
@@ -20,6 +22,9 @@ from botocore.exceptions import ClientError
 
 from tests import processes
 from tests.stack import Stack, until
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 Refused = Callable[..., list[str]]
 
@@ -37,6 +42,15 @@ def refused(tmp_path: Path, development_signatures: Path) -> Refused:
     return run
 
 
+@contextmanager
+def _store(env: dict[str, str]) -> Iterator[S3Client]:
+    """The S3 server that these variables lead to."""
+    session = boto3.session.Session(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+    client = session.client("s3", endpoint_url=env["AWS_ENDPOINT_URL_S3"], region_name=env["AWS_REGION"])
+    yield client
+    client.close()
+
+
 def _ended(pids: frozenset[int]) -> bool:
     return not any(processes.alive(pid) for pid in pids)
 
@@ -51,10 +65,8 @@ def test_stack_env_leads_to_everything_and_is_for_us_alone(stack: Stack) -> None
     env = stack.env
     with redis.Redis.from_url(env["LAZARETTO_REDIS_URL"]) as client:
         assert client.ping()
-    session = boto3.session.Session(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
-    store = session.client("s3", endpoint_url=env["AWS_ENDPOINT_URL_S3"])
-    names = {bucket["Name"] for bucket in store.list_buckets()["Buckets"]}
-    store.close()
+    with _store(env) as store:
+        names = {bucket["Name"] for bucket in store.list_buckets()["Buckets"]}
     assert names == {env["LAZARETTO_QUARANTINE_BUCKET"], env["LAZARETTO_CLEAN_BUCKET"]}
     assert env["LAZARETTO_PORT"] == str(stack.port)
     assert Path(env["LAZARETTO_CLAMD"].removeprefix("unix://")).is_socket()
@@ -66,13 +78,10 @@ def test_its_servers_turn_away_whoever_has_no_secret(stack: Stack) -> None:
     host, port = "127.0.0.1", int(stack.env["LAZARETTO_REDIS_URL"].rsplit(":", 1)[1].split("/")[0])
     with redis.Redis(host, port) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
-    endpoint = stack.env["AWS_ENDPOINT_URL_S3"]
-    assert httpx.get(f"{endpoint}/quarantine").status_code == 403
-    stranger = boto3.session.Session("stranger", "secret", region_name="us-east-1")
-    store = stranger.client("s3", endpoint_url=endpoint)
-    with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+    assert httpx.get(f"{stack.env['AWS_ENDPOINT_URL_S3']}/quarantine").status_code == 403
+    stranger = {"AWS_ACCESS_KEY_ID": "stranger", "AWS_SECRET_ACCESS_KEY": "secret"}
+    with _store(stack.env | stranger) as store, pytest.raises(ClientError, match="InvalidAccessKeyId"):
         store.list_buckets()
-    store.close()
 
 
 def test_no_secret_is_on_a_command_line(stack: Stack) -> None:
@@ -178,24 +187,15 @@ def test_servers_of_the_operators_own_are_used_instead(
     s3: dict[str, str],
     clamd_address: str,
 ) -> None:
-    client = boto3.client("s3", endpoint_url=s3["AWS_ENDPOINT_URL_S3"], **_credentials(s3))
     buckets = {"LAZARETTO_QUARANTINE_BUCKET": "own-quarantine", "LAZARETTO_CLEAN_BUCKET": "own-clean"}
-    for bucket in buckets.values():
-        client.create_bucket(Bucket=bucket)
-    client.close()
+    with _store(s3) as store:
+        for bucket in buckets.values():
+            store.create_bucket(Bucket=bucket)
     own = {"LAZARETTO_REDIS_URL": redis_url, "LAZARETTO_CLAMD": clamd_address, **s3, **buckets}
     with Stack.started(tmp_path, development_signatures, **own) as stack:
         commands = " ".join(processes.command(pid) for pid in stack.pids)
         assert not [server for server in ("redis-server", "weed", "clamd.conf") if server in commands]
         assert own.items() <= stack.env.items() | {("AWS_DEFAULT_REGION", s3["AWS_DEFAULT_REGION"])}
-
-
-def _credentials(s3: dict[str, str]) -> dict[str, str]:
-    return {
-        "aws_access_key_id": s3["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": s3["AWS_SECRET_ACCESS_KEY"],
-        "region_name": s3["AWS_REGION"],
-    }
 
 
 def test_the_command_takes_its_settings_from_a_dotenv_file_too(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyvips
 from PIL import Image
 
 from worker.sandbox.answers import ImageLimits
-from worker.sandbox.refusal import check_size
+from worker.sandbox.refusal import check_size, undecodable
 
 OPERATIONS = (
     "jpegload_source",
@@ -63,7 +63,9 @@ def load(loader: str, original: int | mmap, limits: ImageLimits, **options: Any)
 
 
 def from_pillow(picture: Image.Image) -> Any:
-    """An image that Pillow decodes: grey or sRGB, 8 bits, with its alpha where it has one."""
+    """An image that Pillow decodes: grey or sRGB, 8 bits, with its alpha where it has one. Raises `Refusal`."""
+    if picture.mode.startswith(("I", "F")):
+        raise undecodable("it has more than 8 bits of grey")  # which Pillow would cut to white
     mode = picture.mode if picture.mode in _PILLOW_MODES else "RGB"
     pixels = picture.convert(mode).tobytes()
     image = pyvips.Image.new_from_memory(pixels, *picture.size, len(mode), "uchar")

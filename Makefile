@@ -1,0 +1,39 @@
+# Everything starts here. `make` alone lists the commands.
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## install what is missing: Debian packages, then .venv from the hashed lock
+
+# The stamp comes last: whatever an interruption leaves, the next `make` completes.
+$(INSTALLED): ops/locks/development.txt pyproject.toml ops/embedded/bootstrap.sh
+	@sh ops/embedded/bootstrap.sh
+	@touch $@
+
+run: $(INSTALLED) ## start the whole stack on this machine and serve until Ctrl-C
+	@setpriv --pdeathsig TERM $(BIN)/python -m ops.embedded
+
+test: $(INSTALLED) ## run every test, against real services that the suite starts itself
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## lint, types, import contracts, and the tests that need no service
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist worksteal tests/unit
+
+lock: ## bring ops/locks up to date with pyproject.toml; needs uv
+	$(LOCK) --extra embedded --extra development --output-file ops/locks/development.txt pyproject.toml
+	$(LOCK) --constraint ops/locks/development.txt --output-file ops/locks/runtime.txt pyproject.toml
+
+clean: ## remove what was built; state in var/ stays
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +

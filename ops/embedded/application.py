@@ -1,0 +1,79 @@
+"""Lazaretto's own processes, as the supervisor sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from ops.embedded.programs import ours
+from ops.embedded.service import Service
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where one connects to what listens everywhere)
+
+
+@dataclass
+class Part(Service):
+    """A process of ours that has no address; once it runs, it does its work."""
+
+    name: str
+    arguments: list[str]
+    variables: Mapping[str, str] = field(repr=False)
+    stop_seconds: float = 10  # what it is busy with may end; what is cut off, the sweeper recovers
+
+    def command(self) -> list[str]:
+        return [ours(self.arguments[0]), *self.arguments[1:]]
+
+    def environment(self) -> Mapping[str, str]:
+        return self.variables
+
+    def ready(self) -> bool:
+        return True
+
+
+@dataclass
+class Api(Service):
+    """The HTTP API; ready when `/readyz` says that everything it needs is."""
+
+    host: str
+    port: int
+    variables: Mapping[str, str] = field(repr=False)
+    name: str = "api"
+    ready_seconds: float = 60
+    stop_seconds: float = 10
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find it."""
+        host = _EVERYWHERE.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def command(self) -> list[str]:
+        return [
+            ours("uvicorn"),
+            *("api.app:create_app", "--factory", "--host", self.host, "--port", str(self.port)),
+            *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--timeout-graceful-shutdown", "30"),
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        return self.variables
+
+    def ready(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
+            return answer.status_code == httpx.codes.OK and answer.json()["status"] == "ok"
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+
+
+def worker(processes: int, variables: Mapping[str, str]) -> Part:
+    """The Celery worker, which does one scan in each of its processes."""
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
+    celery = ["celery", "-A", "worker.tasks", "worker", "--queues", "scans", "--concurrency", str(processes), *quiet]
+    return Part("worker", celery, variables)
+
+
+def sweeper(variables: Mapping[str, str]) -> Part:
+    """The sweeper, which recovers what was lost."""
+    return Part("sweeper", ["lazaretto", "sweep", "--every", "5s"], variables)

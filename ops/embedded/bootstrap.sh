@@ -1,0 +1,53 @@
+#!/bin/sh
+# From a fresh Debian or Ubuntu machine with make, git and python3 to one that can run and test Lazaretto.
+# Installs only what is missing, and may be interrupted and repeated at any moment.
+set -eu
+cd "$(dirname "$0")/../.."
+
+# Looked for by what is used of them: packages are renamed between releases, and some machines have them from elsewhere.
+missing_packages() {
+    PATH="$PATH:/usr/sbin:/sbin"
+    command -v redis-server > /dev/null || echo redis-server
+    command -v clamd > /dev/null || echo clamav-daemon
+    command -v freshclam > /dev/null || echo clamav-freshclam
+    ldconfig -p | grep -q 'libmagic\.so\.1' || echo libmagic1
+    ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || echo postgresql
+    test -e /usr/share/clamav-testfiles/clam.exe || echo clamav-testfiles
+    python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
+}
+
+install_packages() {
+    if [ "$(id -u)" = 0 ]; then
+        as_root=
+    elif sudo -n true 2> /dev/null; then
+        as_root='sudo -n'
+    else
+        echo "Debian packages are missing; run: sudo apt-get install --no-install-recommends $*" >&2
+        exit 1
+    fi
+    echo "installing Debian packages: $*"
+    # RUNLEVEL: without systemd, the services are not started; with it they are, on ports and sockets that we do not use.
+    apt="$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=300"
+    $as_root dpkg --configure -a # what an interrupted installation has left
+    $apt update
+    $apt install --yes --no-install-recommends "$@"
+}
+
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "Python 3.11 or newer is needed, python3 is $(python3 --version 2>&1)" >&2
+    exit 1
+}
+
+mkdir -p .venv
+exec 9> .venv/.lock # two `make run` at once install once, one after the other
+flock 9
+
+packages=$(missing_packages)
+# shellcheck disable=SC2086 # one word for each package
+[ -z "$packages" ] || install_packages $packages
+
+echo 'installing the Python environment from ops/locks/development.txt'
+python3 -m venv .venv
+pip='.venv/bin/python -m pip --quiet --disable-pip-version-check install'
+$pip --require-hashes --requirement ops/locks/development.txt
+$pip --no-deps --no-build-isolation --editable .

@@ -1,0 +1,129 @@
+"""What a hijacked child may say, and how it may end: nothing but an honest answer is believed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from worker.errors import SandboxFailed
+from worker.sandbox import Reencoded, Refused, Sniffed, endings, replies
+from worker.sandbox.replies import Answer
+from worker.sandbox.wire import Call, Ending, Fate, Request
+from worker.scan import ReasonCode
+
+SNIFF = Request(Call.SNIFF, memory=1, seconds=2, output=0)
+REENCODE = Request(Call.REENCODE, 1, 2, 3, media_type="image/heic", max_pixels=100, max_frames=5)
+IMAGE = {"type": "image/jpeg", "width": 10, "height": 10, "frames": 1}
+REFUSED = {"code": "image_undecodable", "message": "it is cut"}
+
+
+def _unpack(request: Request, *untrusted: Any) -> Answer:
+    return replies.unpack(request, json.dumps(untrusted).encode())
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        (SNIFF, Sniffed("application/vnd.ms-excel.sheet.macroenabled.12")),
+        (REENCODE, Reencoded("image/jpeg", 10, 10, 5)),
+        (REENCODE, Refused(ReasonCode.IMAGE_TOO_LARGE, "it is large")),
+    ],
+)
+def test_honest_answers_arrive(request_: Request, answer: Answer) -> None:
+    assert replies.unpack(request_, replies.pack(answer)) == answer
+
+
+@pytest.mark.parametrize(
+    "untrusted",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b"[" * 60_000,
+        b'["Sniffed"]',
+        b'["Sniffed", null]',
+        b'["Sniffed", {}]',
+        b'[["Sniffed"], {"type": "text/plain"}]',
+        b'["Sniffed", {"type": 1}]',
+        b'["Sniffed", {"type": "text/plain", "more": 1}]',
+        b'["Sniffed", {"type": "text/plain\\n"}]',
+        b'["Sniffed", {"type": "Text/Plain"}]',
+        b'["Sniffed", {"type": "nonsense"}]',
+        b'["Sniffed", {"type": "text/plain"}] trailing',
+        b'["Refused", {"code": "image_undecodable", "message": "x"}]',
+        b'["SystemExit", {}]',
+    ],
+)
+def test_nonsense_is_no_type(untrusted: bytes) -> None:
+    with pytest.raises(SandboxFailed):
+        replies.unpack(SNIFF, untrusted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("Reencoded", IMAGE | {"type": "image/heic"}),
+        ("Reencoded", IMAGE | {"width": 0}),
+        ("Reencoded", IMAGE | {"width": -10, "height": -10}),
+        ("Reencoded", IMAGE | {"width": 11}),
+        ("Reencoded", IMAGE | {"width": 1.5}),
+        ("Reencoded", IMAGE | {"frames": 0}),
+        ("Reencoded", IMAGE | {"frames": 6}),
+        ("Reencoded", IMAGE | {"frames": True}),
+        ("Reencoded", {"type": "image/jpeg"}),
+        ("Refused", REFUSED | {"code": "signature_found"}),
+        ("Refused", REFUSED | {"code": "scan_timed_out"}),
+        ("Refused", REFUSED | {"message": "two\nlines"}),
+        ("Refused", REFUSED | {"message": "\x1b[2J"}),
+        ("Refused", REFUSED | {"message": "x" * 2000}),
+        ("Refused", REFUSED | {"message": None}),
+        ("Sniffed", {"type": "image/jpeg"}),
+    ],
+)
+def test_nonsense_is_no_image(kind: str, fields: dict[str, object]) -> None:
+    with pytest.raises(SandboxFailed):
+        _unpack(REENCODE, kind, fields)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "words"),
+    [
+        (Ending(Fate.TIMED_OUT, 0, b""), ReasonCode.SCAN_TIMED_OUT, "2 seconds"),
+        (Ending(Fate.SIGNALLED, signal.SIGXCPU, b""), ReasonCode.IMAGE_UNDECODABLE, "processor time"),
+        (Ending(Fate.SIGNALLED, signal.SIGXFSZ, b""), ReasonCode.IMAGE_UNDECODABLE, "larger than"),
+        (Ending(Fate.SIGNALLED, signal.SIGSEGV, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
+        (Ending(Fate.SIGNALLED, signal.SIGABRT, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
+        (Ending(Fate.SIGNALLED, signal.SIGSYS, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
+    ],
+)
+def test_an_end_by_its_own_doing_is_a_finding(ending: Ending, code: ReasonCode, words: str) -> None:
+    answer = endings.answer(REENCODE, Ending.unpack(ending.pack()))
+    assert isinstance(answer, Refused)
+    assert answer.code is code
+    assert words in answer.message
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Ending(Fate.SIGNALLED, signal.SIGKILL, b""),
+        Ending(Fate.SIGNALLED, signal.SIGTERM, b""),
+        Ending(Fate.EXITED, 70, b"ImportError()"),
+        Ending(Fate.EXITED, 1, b"\xff\x1b[2J"),
+        Ending(Fate.EXITED, 0, b""),
+    ],
+)
+def test_any_other_end_is_an_outage(ending: Ending) -> None:
+    with pytest.raises(SandboxFailed) as failure:
+        endings.answer(REENCODE, ending)
+    assert failure.value.message.isprintable()
+
+
+def test_a_reply_does_not_count_once_the_child_has_crashed() -> None:
+    reply = replies.pack(Reencoded("image/jpeg", 10, 10, 1))
+    assert isinstance(endings.answer(REENCODE, Ending(Fate.SIGNALLED, signal.SIGSEGV, reply)), Refused)
