@@ -45,6 +45,7 @@ class _Trust:
     info: ScannerInfo | None = None
     until: float = 0.0
     version_until: float = 0.0
+    said: str = ""  # the last word about it in the log, which is not repeated
 
 
 class Scanners:
@@ -123,12 +124,10 @@ class Scanners:
         except Transient as fault:
             self._distrust(endpoint)
             self._report(endpoint, None, fault.message)
-            telemetry.alarm(Log.SCANNER_REFUSED, scanner=endpoint.address, error=fault.message)
             raise ScannerUnavailable(fault.message) from fault
-        now = time.monotonic()
-        self._trust[endpoint.address] = _Trust(info, now + self._canary_seconds, now + _VERSION_SECONDS)
+        now, trust = time.monotonic(), self._trust[endpoint.address]
+        trust.info, trust.until, trust.version_until = info, now + self._canary_seconds, now + _VERSION_SECONDS
         self._report(endpoint, info, "development signatures" if info.development else f"signatures {info.database}")
-        telemetry.say(Log.SCANNER_TRUSTED, scanner=endpoint.address, engine=info.engine, database=info.database)
         return info
 
     def _described(self, version: Version) -> ScannerInfo:
@@ -144,6 +143,7 @@ class Scanners:
 
     def _report(self, endpoint: Endpoint, info: ScannerInfo | None, detail: str) -> None:
         """A database that is away keeps nobody from scanning; the scan itself will notice."""
+        self._log(endpoint, info, detail)
         try:
             with self._database.write() as connection:
                 stored.report(
@@ -157,7 +157,17 @@ class Scanners:
                     checked_at=clock.now(),
                 )
         except DatabaseUnavailable as fault:
-            telemetry.warn(Log.SCANNER_REFUSED, scanner=endpoint.address, error=fault.message)
+            telemetry.warn(Log.SCANNER_UNREPORTED, scanner=endpoint.address, error=fault.message)
+
+    def _log(self, endpoint: Endpoint, info: ScannerInfo | None, detail: str) -> None:
+        trust = self._trust[endpoint.address]
+        if trust.said == detail:
+            return
+        trust.said = detail
+        if info:
+            telemetry.say(Log.SCANNER_TRUSTED, scanner=endpoint.address, engine=info.engine, detail=detail)
+        else:
+            telemetry.alarm(Log.SCANNER_REFUSED, scanner=endpoint.address, error=detail)
 
 
 def _fly_canaries(endpoint: Endpoint) -> None:

@@ -26,6 +26,7 @@ class Log(StrEnum):
     LEASE_NOT_RENEWED = "lease_not_renewed"
     SCANNER_TRUSTED = "scanner_trusted"
     SCANNER_REFUSED = "scanner_refused"
+    SCANNER_UNREPORTED = "scanner_unreported"
     SWEPT = "swept"
     SWEEP_FAILED = "sweep_failed"
     REQUEST_FAILED = "request_failed"

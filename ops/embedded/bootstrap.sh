@@ -28,8 +28,8 @@ install_packages() {
     echo "installing Debian packages: $*"
     # RUNLEVEL: without systemd, the services are not started; with it they are, on ports and sockets that we do not use.
     apt="$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=300"
-    $as_root dpkg --configure -a # what an interrupted installation has left
     $apt update
+    $as_root dpkg --configure -a || $apt install --yes --fix-broken # what an interrupted installation has left
     $apt install --yes --no-install-recommends "$@"
 }
 

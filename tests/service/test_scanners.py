@@ -1,0 +1,86 @@
+"""A scanner that cannot see must not be trusted; and what its replies mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ops.embedded.clamd_server import Clamd
+from ops.embedded.supervisor import Supervisor
+from tests.system import System
+from worker import clock
+from worker.adapters.clamd import Endpoint
+from worker.errors import ScannerUnavailable
+from worker.scanners import LARGEST, Scanners
+from worker.scratch import Scratch
+from worker.store import scanners as stored
+
+
+def _scanners(system: System, address: str, *, development_allowed: bool = True) -> Scanners:
+    endpoint = Endpoint(address, connect_timeout=1, timeout=10)
+    return Scanners(
+        [endpoint],
+        system.database,
+        canary_seconds=60,
+        max_age=timedelta(hours=1),
+        development_allowed=development_allowed,
+    )
+
+
+def _examine(scanners: Scanners, data: bytes = b"hello", size: int | None = None) -> list[str]:
+    with Scratch(len(data), memory_limit=len(data), directory=None) as file:
+        file.write(data)
+        file.freeze()
+        return [reason.code.value for reason in scanners.examine(file.descriptor, size or len(data)).reasons]
+
+
+def _reported(system: System) -> list[tuple[bool, str]]:
+    with system.database.read() as connection:
+        found = stored.since(connection, clock.now() - timedelta(minutes=1))
+    return [(each["trusted"], each["detail"]) for each in found]
+
+
+def test_a_scanner_that_flags_its_canaries_is_trusted_and_reported(system: System, clamd_address: str) -> None:
+    assert _examine(_scanners(system, clamd_address)) == []
+    assert _reported(system) == [(True, "development signatures")]
+
+
+def test_development_signatures_are_a_fault_in_production(system: System, clamd_address: str) -> None:
+    with pytest.raises(ScannerUnavailable, match="only development signatures"):
+        _examine(_scanners(system, clamd_address, development_allowed=False))
+    [(trusted, detail)] = _reported(system)
+    assert not trusted
+    assert "official database" in detail
+
+
+def test_what_no_scanner_can_look_into_is_not_clean(system: System, clamd_address: str) -> None:
+    assert _examine(_scanners(system, clamd_address), size=LARGEST + 1) == ["scan_limits_exceeded"]
+
+
+@dataclass
+class _Blind(Clamd):
+    """clamd without one of our options, as Debian ships it."""
+
+    option: str = ""
+
+    def prepare(self) -> None:
+        super().prepare()
+        path = self.directory / "clamd.conf"
+        path.write_text(path.read_text().replace(f"{self.option} yes", f"{self.option} no"))
+
+
+@pytest.mark.parametrize(
+    ("option", "blind_to"), [("AlertEncrypted", "an encrypted zip"), ("AlertExceedsMax", "a zip nested too deep")]
+)
+def test_a_scanner_as_debian_ships_it_is_not_trusted(
+    system: System, servers: Supervisor, server_folder: Path, clamd: Clamd, option: str, blind_to: str
+) -> None:
+    folder = server_folder / f"blind-{option}-{system.database.engine.dialect.name}"
+    blind = _Blind(folder, clamd.signatures, account=clamd.account, name=folder.name, option=option)
+    servers.start(blind)
+    with pytest.raises(ScannerUnavailable, match=f"said OK to {blind_to}"):
+        _examine(_scanners(system, blind.address))
+    assert [trusted for trusted, _ in _reported(system)] == [False]
