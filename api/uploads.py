@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from api.forms import UploadForm
 from api.parts import Parts, PartsOf
 from api.problems import documented
 from api.views import ScanView
-from worker.intake import Incoming
+from worker.intake import Incoming, UploadStalled
 from worker.services import Caller
 
 
@@ -54,7 +55,7 @@ async def upload_form(request: Request, caller: Submitter, parts: PartsOf) -> Sc
     """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object."""
     kind = request.headers.get("content-type", "")
     form = UploadForm(kind, request.stream(), parts.settings.max_metadata_bytes)
-    await form.open()
+    await _in_time(form.open(), parts.settings.upload_idle_timeout)
     incoming = _incoming(request, caller, form.filename, form.declared_type, None)
     return await _receive(parts, incoming, form.body(), form.metadata)
 
@@ -71,6 +72,15 @@ async def upload_raw(filename: str, request: Request, caller: Submitter, parts: 
     size = int(announced) if announced.isascii() and announced.isdigit() else None
     incoming = _incoming(request, caller, filename, request.headers.get("content-type"), size)
     return await _receive(parts, incoming, request.stream(), dict)
+
+
+async def _in_time(head: Coroutine[Any, Any, None], seconds: float) -> None:
+    """What comes before the file is small, and must come at once; intake watches over the rest."""
+    try:
+        async with asyncio.timeout(seconds):
+            await head
+    except TimeoutError:
+        raise UploadStalled from None
 
 
 def _incoming(request: Request, caller: Caller, filename: str, declared: str | None, size: int | None) -> Incoming:

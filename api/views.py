@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.scan import Event, Scan, Status
+from worker.scan import PROMOTED, Event, Scan, Status
 
 
 class _View(BaseModel):
@@ -75,7 +75,7 @@ class ScanView(_View):
     def of(cls, scan: Scan) -> Self:
         """What is planned is not shown as done."""
         view = cls.model_validate(scan)
-        return view if scan.status.ended else view.model_copy(update={"promoted": None})
+        return view if scan.status in PROMOTED else view.model_copy(update={"promoted": None})
 
 
 class ScanPage(_View):

@@ -81,6 +81,12 @@ class ScannerFailed(Transient):
     code = "scanner_failed"
 
 
+class SandboxUnavailable(Unavailable):
+    """The sandbox cannot be started; trying again can help."""
+
+    code = "sandbox_unavailable"
+
+
 class SandboxFailed(Transient):
     """The sandbox failed without saying anything about the file; trying again can help."""
 

@@ -21,6 +21,7 @@ from worker.scan import Cause, Content, Reason, ReasonCode, Scan, Status
 from worker.settings import Settings
 from worker.store import scans
 from worker.store.database import Database
+from worker.store.tables import leftover
 from worker.telemetry import Log
 
 _LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
@@ -73,8 +74,8 @@ class Intake:
         """Take one upload in; returns its scan, `queued`.
 
         `metadata` is asked after the last byte: in a form it may come after the file.
-        Raises `FileTooLarge` (the row ends `rejected`), and whatever `body` or the services raise (the row ends
-        `expired`); no bytes stay behind either way.
+        Raises `FileTooLarge` (the row ends `rejected`), `UploadStalled`, `UploadOvertaken` and whatever `body` or the
+        services raise (the row ends `expired`). No bytes stay behind: what cannot be deleted now, the sweeper deletes.
         """
         scan = await asyncio.to_thread(self._begin, incoming)
         key = sealed_key(scan.id)
@@ -147,12 +148,18 @@ class Intake:
                 scans.amend(connection, scan.id, enqueued_at=None)
 
     async def _give_up(self, scan: Scan, writer: QuarantineWriter, fault: BaseException) -> None:
-        """End the row first: only whoever ends it may delete the bytes, which may just have been accepted."""
+        """End the row first: only whoever ends it may delete the bytes, which may just have been accepted. The key
+        leaves the record last: until then the sweeper sees to it."""
         try:
-            if await asyncio.to_thread(self._end, scan, fault):
+            if await asyncio.to_thread(self._end, scan, fault) or isinstance(fault, UploadOvertaken):
                 await writer.discard()
+                await asyncio.to_thread(self._forget_key, scan)
         except LazarettoError as obstacle:
             telemetry.warn(Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, error=obstacle.message, left_to="sweeper")
+
+    def _forget_key(self, scan: Scan) -> None:
+        with self._database.write() as connection:
+            scans.amend(connection, scan.id, leftover(), quarantine_key=None)
 
     def _end(self, scan: Scan, fault: BaseException) -> bool:
         if isinstance(fault, FileTooLarge):
@@ -162,7 +169,8 @@ class Intake:
             target, why, reasons = Status.EXPIRED, f"the upload broke off ({type(fault).__name__})", []
         with self._database.write() as connection:
             ended = scans.move(connection, scan.id, Status.RECEIVING, target, Cause("intake", why), reasons=reasons)
-        telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
+        if ended:
+            telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
         return ended is not None
 
 

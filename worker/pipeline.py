@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -79,7 +79,7 @@ class Pipeline:
                 remade = lambda: picture or self._remade(scan, policy, desk)  # noqa: E731
                 self._settler.settle(scan, _content(scan), lease, remade, resumed)
             except ContentChanged:
-                scan = replace(scan, verdict=Status.REJECTED, reasons=(*scan.reasons, _changed()), promoted=None)
+                scan = self._condemned(scan)
                 self._settler.delete(_content(scan), lease)
             self._finish(scan)
 
@@ -128,6 +128,16 @@ class Pipeline:
         values = verdict_values(verdict) | {"policy": policy.fingerprint, "error": None}
         return self._moved(scan, Status.SCANNING, Status.SETTLING, cause, **values)
 
+    def _condemned(self, scan: Scan) -> Scan:
+        """The bytes changed after the verdict, which goes on record before they are deleted. Raises `LeaseLost`."""
+        reasons = (*scan.reasons, _changed())
+        verdict = Verdict(Status.REJECTED, reasons, scan.signatures, scan.detected_type, scan.scanner)
+        ours = (rows.c.status == Status.SETTLING.value, rows.c.token == scan.token)
+        with self._database.write() as connection:
+            if not scans.amend(connection, scan.id, *ours, **verdict_values(verdict)):
+                raise LeaseLost
+        return replace(scan, verdict=verdict.status, reasons=reasons, promoted=None)
+
     def _remade(self, scan: Scan, policy: Policy, desk: ExitStack) -> Picture:
         """The image of a verdict that another worker recorded, made again."""
         file = desk.enter_context(self._inspector.fetch(_content(scan)))
@@ -141,10 +151,9 @@ class Pipeline:
 
     def _finish(self, scan: Scan) -> None:
         target = scan.verdict or Status.UNSCANNABLE
-        reasons = [asdict(reason) for reason in scan.reasons]
-        promoted = asdict(scan.promoted) if scan.promoted else None
+        held = scan.quarantine_key if target is Status.UNSCANNABLE else None
         cause = Cause(_ACTOR, _summary(target, scan.reasons))
-        ended = self._moved(scan, Status.SETTLING, target, cause, reasons=reasons, promoted=promoted, error=None)
+        ended = self._moved(scan, Status.SETTLING, target, cause, quarantine_key=held, error=None)
         telemetry.say(Log.SCAN_ENDED, status=ended.status.value, attempts=ended.attempts, size=ended.size)
 
     def _moved(self, scan: Scan, source: Status, target: Status, cause: Cause, **values: Any) -> Scan:

@@ -174,7 +174,7 @@ class Scan:
     size: int | None = None  # bytes
     sha256: str | None = None
     etag: str | None = None
-    quarantine_key: str | None = None
+    quarantine_key: str | None = None  # None once the bytes are gone from there
     detected_type: str | None = None
     verdict: Status | None = None  # what `settling` will end in
     reasons: tuple[Reason, ...] = ()

@@ -97,7 +97,10 @@ class Scanners:
             for endpoint in self._endpoints:
                 try:
                     self._inspect(endpoint)
-                except Transient:
+                except ScannerUnavailable:
+                    pause = _RETRY_SECONDS
+                except Exception as fault:  # noqa: BLE001 - the watch must go on, whatever it sees
+                    telemetry.alarm(Log.SCANNER_UNREPORTED, scanner=endpoint.address, exc_info=fault)
                     pause = _RETRY_SECONDS
 
     def close(self) -> None:
@@ -109,9 +112,16 @@ class Scanners:
             if time.monotonic() >= trust.until or trust.info is None:
                 return self._inspect(endpoint)
             if time.monotonic() >= trust.version_until:
-                trust.info = self._described(endpoint.version())
+                trust.info = self._present(endpoint)
                 trust.version_until = time.monotonic() + _VERSION_SECONDS
             return trust.info
+
+    def _present(self, endpoint: Endpoint) -> ScannerInfo:
+        """Its version now. Raises `ScannerUnavailable`: no file was given to it yet, so none is to blame."""
+        try:
+            return self._described(endpoint.version())
+        except ScannerFailed as fault:
+            raise ScannerUnavailable(fault.message) from fault
 
     def _distrust(self, endpoint: Endpoint) -> None:
         self._trust[endpoint.address].until = 0.0

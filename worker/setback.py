@@ -14,6 +14,7 @@ from worker.retries import Again, Enough, Pace
 from worker.scan import Cause, Scan, Status
 from worker.store import scans
 from worker.store.database import Database
+from worker.store.rows import verdict_values
 from worker.store.tables import scans as rows
 from worker.telemetry import Log
 
@@ -28,8 +29,8 @@ def record(database: Database, scan: Scan, fault: Exception, pace: Pace) -> None
     """
     decision = retries.after(fault, scan.attempts, pace, random.random())  # noqa: S311 - only jitter
     with database.write() as connection:
-        if isinstance(fault, ReencodingChanged) and isinstance(decision, Again):
-            _queue(connection, scan, Status.SETTLING, fault, decision)
+        if isinstance(fault, ReencodingChanged):  # nothing was decided about these bytes: not an end, however often
+            _queue(connection, scan, Status.SETTLING, fault, Again(pace.base, counts=True))
         elif isinstance(decision, Again):
             if not _queue(connection, scan, Status.SCANNING, fault, decision):
                 _repeat_settling(connection, scan, fault, decision.seconds)
@@ -49,7 +50,7 @@ def _fail(connection: Connection, scan: Scan, fault: Exception, decision: Enough
 def _queue(connection: Connection, scan: Scan, source: Status, fault: Exception, decision: Again) -> bool:
     cause, ours, error = Cause(_ACTOR, f"{fault}"), rows.c.token == scan.token, told(fault)
     values: dict[str, Any] = {"due_at": clock.now() + timedelta(seconds=decision.seconds), "error": error}
-    values |= {"token": None, "lease_until": None, "enqueued_at": None}
+    values |= {"token": None, "lease_until": None, "enqueued_at": None} | verdict_values(None)
     if not decision.counts:
         values["attempts"] = rows.c.attempts - 1
     queued = scans.move(connection, scan.id, source, Status.QUEUED, cause, ours, **values)

@@ -5,6 +5,7 @@ What a service may upload is content, not infrastructure, and lives in the polic
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIB = 1024 * 1024
+_SCANNER_ADDRESS = re.compile(r"unix:///.+|tcp://(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -57,7 +59,7 @@ class Settings(BaseSettings):
     memory_limit: int = Field(16 * MIB, description="files up to this size are scanned from memory, not disk")
     scratch_dir: Path | None = Field(None, description="where larger files lie while scanned; None: $TMPDIR")
     lease_seconds: float = Field(30, gt=3, description="a worker that is silent for so long has lost its scan")
-    scan_timeout: float = Field(600, gt=0, description="the longest one attempt may take")
+    scan_timeout: float = Field(600, gt=0, description="the longest a scanner may take for one file")
     max_attempts: int = Field(3, ge=1, description="attempts that count, before `failed`")
     retry_base: float = Field(2, gt=0, description="the first pause before another attempt; doubles")
     retry_cap: float = Field(300, gt=0, description="the longest pause before another attempt")
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
 
     # Dependencies
     connect_timeout: float = Field(2, gt=0)
-    s3_timeout: float = Field(10, gt=0, description="silence of the store in one call; twice that fits in a lease")
+    s3_timeout: float = Field(7, gt=0, description="the longest silence of the store within one call")
     canary_seconds: float = Field(300, gt=0, description="how often each scanner must flag its canaries")
     signature_max_age_hours: float = Field(72, gt=0, description="older signatures: the scanner takes no work")
 
@@ -88,17 +90,28 @@ class Settings(BaseSettings):
     @field_validator("clamd")
     @classmethod
     def _scanner_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [each for each in value if not each.startswith(("unix:///", "tcp://"))]
+        wrong = [each for each in value if not _SCANNER_ADDRESS.fullmatch(each)]
         if wrong or not value:
             raise ValueError(f"got {wrong or 'nothing'}, expected unix:///path or tcp://host:port")
         return value
 
+    @property
+    def s3_call_limit(self) -> float:
+        """The longest that one call to the store takes, in seconds: it is repeated once, after at most a second.
+        A lease is renewed at a third of its length, so two thirds of it are left at any moment."""
+        return 2 * (self.s3_timeout + self.connect_timeout) + 1
+
+    @property
+    def task_limit(self) -> float:
+        """The longest that one task may take, in seconds, before its process is killed."""
+        return self.scan_timeout + self.lease_seconds
+
     @model_validator(mode="after")
     def _time_outs_nest(self) -> Self:
-        if not 2 * (self.s3_timeout + self.connect_timeout) < self.lease_seconds:
-            raise ValueError("twice s3_timeout + connect_timeout must fit in lease_seconds: no call outlives its lease")
-        if not self.scan_timeout < self.visibility_timeout:
-            raise ValueError("scan_timeout must be shorter than visibility_timeout, or tasks run twice")
+        if not self.s3_call_limit < self.lease_seconds * 2 / 3:
+            raise ValueError("twice s3_timeout + connect_timeout must fit in two thirds of lease_seconds")
+        if not self.task_limit < self.visibility_timeout:
+            raise ValueError("scan_timeout + lease_seconds must be shorter than visibility_timeout, or tasks run twice")
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from worker.adapters.task_queue import TaskQueue
 from worker.errors import LazarettoError
 from worker.scan import Cause, Status
 from worker.settings import Settings
-from worker.store import scans
+from worker.store import scans, tables
 from worker.store.database import Database
 from worker.store.tables import scans as rows
 from worker.telemetry import Log
@@ -35,6 +35,7 @@ class Swept:
     leases_ended: int = 0
     failed: int = 0
     expired: int = 0
+    emptied: int = 0
 
 
 class Sweeper:
@@ -44,10 +45,12 @@ class Sweeper:
         self._database, self._objects, self._queue, self._settings = database, objects, queue, settings
 
     def sweep(self) -> Swept:
-        """Look once. Raises `DatabaseUnavailable` and what the object store raises; the next sweep goes on."""
+        """Look once. Raises `DatabaseUnavailable`, `QueueUnavailable` and what the object store raises; then the next
+        sweep goes on."""
         swept = Swept()
         self._end_leases(swept)
         self._expire_uploads(swept)
+        self._empty(swept)
         self._enqueue(swept)
         if any(asdict(swept).values()):
             telemetry.say(Log.SWEPT, **asdict(swept))
@@ -68,14 +71,24 @@ class Sweeper:
             swept.failed += self._move(scan_id, Status.SCANNING, Status.FAILED, why, over, error=error)
 
     def _expire_uploads(self, swept: Swept) -> None:
-        """Uploads that were begun and never ended, with whatever they left."""
+        """Uploads that were begun and never ended."""
         limit = clock.now() - timedelta(seconds=self._settings.receive_timeout)
         abandoned = and_(rows.c.status == Status.RECEIVING.value, rows.c.updated_at < limit)
-        for scan_id, key in self._found(abandoned, rows.c.quarantine_key):
-            if self._move(scan_id, Status.RECEIVING, Status.EXPIRED, "the upload was abandoned", abandoned):
-                self._objects.abort_all(self._settings.quarantine_bucket, key)
-                self._objects.delete(self._settings.quarantine_bucket, key)
-                swept.expired += 1
+        for (scan_id,) in self._found(abandoned):
+            swept.expired += self._move(
+                scan_id, Status.RECEIVING, Status.EXPIRED, "the upload was abandoned", abandoned
+            )
+
+    def _empty(self, swept: Swept) -> None:
+        """What uploads left in quarantine that did not become scans; a lease after their end, when nobody writes there
+        any more. The key stays on the record until the bytes are gone."""
+        limit = clock.now() - timedelta(seconds=self._settings.lease_seconds)
+        left = and_(tables.leftover(), rows.c.updated_at < limit)
+        for scan_id, key in self._found(left, rows.c.quarantine_key):
+            self._objects.abort_all(self._settings.quarantine_bucket, key)
+            self._objects.delete(self._settings.quarantine_bucket, key)
+            with self._database.write() as connection:
+                swept.emptied += scans.amend(connection, scan_id, left, quarantine_key=None)
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""
@@ -86,9 +99,10 @@ class Sweeper:
         for condition in (waiting, left):
             for (scan_id,) in self._found(condition):
                 with self._database.write() as connection:
-                    scans.amend(connection, scan_id, condition, enqueued_at=clock.now())
-                self._queue.enqueue(scan_id)
-                swept.enqueued += 1
+                    ours = scans.amend(connection, scan_id, condition, enqueued_at=clock.now())
+                if ours:
+                    self._queue.enqueue(scan_id)
+                    swept.enqueued += 1
 
     def _lost_before(self, now: datetime) -> datetime:
         """Redis serves first in, first out: what was enqueued before the next in line is not in it any more."""

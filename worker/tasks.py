@@ -42,8 +42,7 @@ class Parts:
             memory_limit=settings.memory_limit,
             scratch_dir=settings.scratch_dir,
         )
-        call_seconds = settings.lease_seconds / 2  # renewed at a third: more than that is left at any moment
-        settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=call_seconds)
+        settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
         self.pipeline = Pipeline(self.database, inspector, settler, PolicyFile.load(settings.policy_file), settings)
 
     def start(self) -> None:

@@ -7,6 +7,7 @@ import sys
 from enum import StrEnum
 
 import structlog
+from structlog.typing import Processor
 
 
 class Log(StrEnum):
@@ -32,20 +33,29 @@ class Log(StrEnum):
     REQUEST_FAILED = "request_failed"
 
 
-def configure(level: str = "INFO") -> None:
-    """Set up logging for this process: ours, and what libraries say from `WARNING` on."""
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.dict_tracebacks,
+)
+
+
+def configure() -> None:
+    """Set up logging for this process: ours, and what libraries say from `WARNING` on, in the same form."""
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        processors=[*_SHARED, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    handler = logging.StreamHandler(sys.stderr)
+    renderers: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.JSONRenderer(),
+    ]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=renderers))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def say(event: Log, **details: object) -> None:

@@ -20,7 +20,7 @@ from ops.embedded.service import Service
 Say = Callable[[str], None]
 _POLL = 0.05  # seconds between two looks while something is awaited
 _TEND = 0.25  # seconds between two looks while all is well
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds before a dead child starts again; doubles
+_LONGEST_PAUSE = 15.0  # seconds before a dead child starts again
 _HEALTHY = 60.0  # seconds of life after which a death counts as the first again
 
 
@@ -29,7 +29,7 @@ class _Child:
     """A process, and where it stands."""
 
     process: Process
-    pause: float = _FIRST_PAUSE
+    pause: float
     started: float = field(default_factory=time.monotonic)
     restart_at: float | None = None
     answering: bool = False
@@ -42,12 +42,14 @@ class _Child:
 class Supervisor:
     """Owns a set of services, in the order of their start. A context: what it started ends with it.
 
-    `say` gets one short line for everything an operator should know.
+    `say` gets one short line for everything an operator should know. `first_pause` is how long, in seconds, a child
+    that died waits for its restart; each further death doubles it.
     """
 
-    def __init__(self, logs: Path, say: Say) -> None:
+    def __init__(self, logs: Path, say: Say, *, first_pause: float = 0.5) -> None:
         self._logs = logs
         self._say = say
+        self._first_pause = first_pause
         self._launches: list[list[_Child]] = []
         self._guard = Guard()
         self._stopping = Event()
@@ -68,8 +70,9 @@ class Supervisor:
         together: list[_Child] = []
         self._launches.append(together)
         for service in services:
-            together.append(_Child(Process(service, self._logs / f"{service.name}.log", self._guard)))
-            together[-1].process.start()
+            process = Process(service, self._logs / f"{service.name}.log", self._guard)
+            together.append(_Child(process, self._first_pause))
+            process.start()
 
     def await_ready(self) -> None:
         """Wait until everything launched is ready.
@@ -141,7 +144,7 @@ class Supervisor:
     def _bury(self, child: _Child, code: int) -> None:
         now = time.monotonic()
         if now - child.started > _HEALTHY:
-            child.pause = _FIRST_PAUSE
+            child.pause = self._first_pause
         child.process.stop()  # whatever it left behind
         child.answering = False
         child.restart_at = now + child.pause

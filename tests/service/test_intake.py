@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -13,9 +14,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.system import System, chunks, incoming
+from worker import clock
 from worker.adapters.object_store import ObjectStore
 from worker.errors import StoreUnavailable
-from worker.intake import FileTooLarge, UploadStalled
+from worker.intake import FileTooLarge, UploadOvertaken, UploadStalled
 from worker.scan import Status
 from worker.settings import MIB
 
@@ -62,6 +64,7 @@ def test_a_file_above_the_limit_ends_rejected_and_leaves_nothing(small_policy: S
     assert seen <= (0 if announced else 6 * MIB + 65536), "reading went on after the limit was crossed"
     scan = system.newest()
     assert (scan.status, [reason.code for reason in scan.reasons]) == (Status.REJECTED, ["file_too_large"])
+    assert scan.quarantine_key is None
     assert system.quarantined() == []
     assert _multipart_uploads(system) == 0
 
@@ -144,8 +147,29 @@ def test_a_store_that_is_away_is_told_and_nothing_is_half_recorded(
     system.objects = ObjectStore(connect_timeout=0.5, timeout=1)
     with pytest.raises(StoreUnavailable):
         system.upload(b"hello")
-    assert system.newest().status is Status.EXPIRED
+    left = system.newest()
+    assert (left.status, left.quarantine_key) == (Status.EXPIRED, f"sealed/{left.id}")
     assert system.queue.waiting() == 0
+
+
+def test_what_could_not_be_discarded_is_left_to_the_sweeper(system: System, objects: ObjectStore) -> None:
+    scan = system.upload(b"hello")
+    system.amend(scan.id, status="expired", updated_at=clock.now() - timedelta(minutes=5))
+    assert system.quarantined() == [scan.quarantine_key]
+    assert system.sweep().emptied == 1
+    assert system.quarantined() == []
+    assert system.scan(scan.id).quarantine_key is None
+
+
+def test_an_upload_that_the_sweeper_gave_up_leaves_nothing(system: System) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"late"
+        system.amend(system.newest().id, status="expired")
+
+    with pytest.raises(UploadOvertaken):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
+    assert system.quarantined() == []
+    assert system.newest().quarantine_key is None
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b", "文件.txt", "x" * 5000, "", "\ud800", "\u202egpj.exe"])

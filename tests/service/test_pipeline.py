@@ -133,6 +133,7 @@ def test_other_bytes_in_quarantine_are_never_promoted(system: System, other: byt
     system.objects.put(system.settings.quarantine_bucket, scan.quarantine_key, other)
     ended = system.work(scan.id)
     assert (ended.status, [reason.code for reason in ended.reasons]) == (Status.REJECTED, ["content_changed"])
+    assert (ended.verdict, ended.promoted, ended.quarantine_key) == (Status.REJECTED, None, None)
     assert system.quarantined() == system.promoted() == []
 
 
@@ -227,7 +228,8 @@ def test_settling_finishes_what_was_promoted_and_emptied_already(system: System)
     """The worker died between its last effect and its last write."""
     done = system.outcome(PDF, "report.pdf")
     past = clock.now() - timedelta(seconds=1)
-    system.amend(done.id, status="settling", finished_at=None, lease_until=past)
+    key = f"sealed/{done.id}"
+    system.amend(done.id, status="settling", finished_at=None, lease_until=past, quarantine_key=key)
     assert system.quarantined() == []
     ended = system.work(done.id)
     assert ended.status is Status.CLEAN
@@ -240,8 +242,9 @@ def test_an_image_that_comes_out_differently_is_examined_anew(system: System) ->
     assert promoted is not None
     other = {"bucket": promoted.bucket, "key": promoted.key, "size": 1, "sha256": "0" * 64, "type": "image/jpeg"}
     system.amend(scan_id, promoted=other)
+    system.amend(scan_id, attempts=system.settings.max_attempts)  # the last one: it must not be stuck for ever
     again = system.work(scan_id)
-    assert again.status is Status.QUEUED
+    assert (again.status, again.verdict, again.promoted) == (Status.QUEUED, None, None)
     assert system.promoted() == []
     system.amend(scan_id, due_at=None)
     assert system.work(scan_id).status is Status.CLEAN
@@ -252,4 +255,5 @@ def test_a_source_swapped_before_settling_is_not_promoted(system: System) -> Non
     system.objects.put(system.settings.quarantine_bucket, f"sealed/{scan_id}", PDF + b"evil")
     ended = system.work(scan_id)
     assert (ended.status, [reason.code for reason in ended.reasons]) == (Status.REJECTED, ["content_changed"])
+    assert (ended.verdict, ended.promoted, ended.quarantine_key) == (Status.REJECTED, None, None)
     assert system.quarantined() == system.promoted() == []

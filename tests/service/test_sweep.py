@@ -102,7 +102,12 @@ def test_an_abandoned_upload_expires_with_its_parts(system: System) -> None:
     upload = system.objects.begin(bucket, key)
     system.objects.put_part(bucket, key, upload, 1, b"part")
     system.amend(scan.id, status="receiving", updated_at=clock.now() - timedelta(days=2))
-    assert system.sweep().expired == 1
-    assert system.scan(scan.id).status is Status.EXPIRED
+    assert (swept := system.sweep()).expired == 1
+    assert swept.emptied == 0, "somebody may still be writing"
+    system.amend(scan.id, updated_at=clock.now() - LONG_AGO)
+    assert system.sweep().emptied == 1
+    assert system.sweep() == Swept()
+    ended = system.scan(scan.id)
+    assert (ended.status, ended.quarantine_key) == (Status.EXPIRED, None)
     assert system.quarantined() == []
     assert not boto3.client("s3").list_multipart_uploads(Bucket=bucket).get("Uploads")

@@ -61,7 +61,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
-    with Supervisor(tmp_path / "logs", said.append) as made:
+    with Supervisor(tmp_path / "logs", said.append, first_pause=0.1) as made:
         yield made
 
 
@@ -88,7 +88,7 @@ def test_a_killed_child_is_back_at_once_with_one_line_each_way(
         until(lambda: any(" is back after " in line for line in said), 5, "the restart")
     assert service.pid not in {None, first}
     died, back = said
-    assert died.startswith("script died (killed by SIGKILL); starting it again in 0.5 s, see ")
+    assert died.startswith("script died (killed by SIGKILL); starting it again in 0.1 s, see ")
     assert back.startswith("script is back after ")
 
 
@@ -100,7 +100,7 @@ def test_a_child_that_dies_again_and_again_is_given_more_and_more_time(
     with _watching(supervisor):
         until(lambda: service.starts == 3, 10, "the second restart")
     pauses = [line.partition("again in ")[2].partition(" s,")[0] for line in said if "died (exit code 3)" in line]
-    assert pauses[:2] == ["0.5", "1"]
+    assert pauses[:2] == ["0.1", "0.2"]
 
 
 def test_what_a_dead_child_leaves_behind_dies_before_it_is_started_again(

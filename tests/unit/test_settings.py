@@ -47,8 +47,10 @@ def test_production_names_every_weakness_at_once() -> None:
     [
         ({"clamd": "http://clamd"}, "expected unix:///path or tcp://host:port"),
         ({"clamd": ""}, "expected unix:///path or tcp://host:port"),
-        ({"s3_timeout": 14}, "must fit in lease_seconds"),
-        ({"scan_timeout": 3600}, "shorter than visibility_timeout"),
+        ({"s3_timeout": 10}, "must fit in two thirds of lease_seconds"),
+        ({"scan_timeout": 3580}, "shorter than visibility_timeout"),
+        ({"clamd": "tcp://clamd:abc"}, "expected unix:///path or tcp://host:port"),
+        ({"clamd": "tcp://clamd"}, "expected unix:///path or tcp://host:port"),
         ({"port": 0}, "port"),
         ({"part_size": 1024}, "part_size"),
     ],

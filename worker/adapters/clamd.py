@@ -74,7 +74,7 @@ class Endpoint:
         if match is None:
             raise ScannerFailed(f"{self.address}: VERSION answered {reply!r}, expected 'ClamAV …'")
         number = match["database"] if match["database"] not in (None, "0") else None
-        return Version(match["engine"], number, _moment(match["time"]) if number and match["time"] else None)
+        return Version(match["engine"], number, _moment(match["time"]) if number else None)
 
     @contextmanager
     def _connected(self) -> Iterator[_TcpLink | _UnixLink]:
@@ -158,9 +158,12 @@ def _understood(link: _TcpLink | _UnixLink, line: str) -> Reply:
     raise clamd.ResponseError(f"answered {line!r}, expected OK or FOUND")
 
 
-def _moment(text: str) -> datetime | None:
-    """clamd's local time, which is UTC on servers that we configure."""
+def _moment(text: str | None) -> datetime:
+    """When the signatures were made, in clamd's own zone, which is taken for UTC. An age that nobody can tell must
+    not pass for a young one."""
     try:
-        return datetime.strptime(text, "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+        return datetime.strptime(text or "", "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    except ValueError as fault:
+        raise ScannerFailed(
+            f"VERSION tells the signatures' time as {text!r}, expected like Mon Nov 23 08:00:00 2026"
+        ) from fault

@@ -1,8 +1,8 @@
 """Any S3, through boto3. Credentials, region and endpoint come from boto3's own chain.
 
 Every method is one call (but for `fetch`, which streams, and large files, which go in parts) and raises
-`StoreUnavailable` where the store does not answer as it should. A missing object and a changed one are told apart
-from an outage.
+`StoreUnavailable` where the store does not answer as it should, and `Permanent` where it refuses. A missing object
+and a changed one are told apart from either.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
 PART = 32 * 1024 * 1024  # bytes of one call that writes a large file
-COPY_PART = 256 * 1024 * 1024  # bytes of one call that copies: a call must end long before its lease does
+COPY_PART = 128 * 1024 * 1024  # bytes of one call that copies: a call must end long before its lease does
 Before = Callable[[], None]
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
+_PASSING = frozenset({408, 409, 425, 429})  # client errors that are over when the rush is
 _FORBIDDEN = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "403"})
 
 
@@ -195,7 +196,7 @@ class ObjectStore:
             before()
             self.complete(target.bucket, target.key, upload, parts)
         except BaseException:
-            with suppress(StoreUnavailable):  # then the sweep of stale uploads will
+            with suppress(StoreUnavailable):  # unfinished parts cost room, and nothing else
                 self.abort(target.bucket, target.key, upload)
             raise
 
@@ -258,4 +259,7 @@ def _translated(fault: ClientError, what: str) -> Exception:
         return ContentChanged(f"{what}: the object is not the one on record")
     if code in _FORBIDDEN:
         return Permanent(f"{what}: the object store refuses us ({code})", expected="credentials and buckets that fit")
+    status = fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    if 400 <= status < 500 and status not in _PASSING:
+        return Permanent(f"{what}: the object store refuses the call ({code or fault})")
     return StoreUnavailable(f"{what}: the object store answered {code or fault}; trying again can help")

@@ -33,7 +33,7 @@ def make_celery(settings: Settings) -> Celery:
         task_default_queue=SCANS,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        task_time_limit=settings.scan_timeout + settings.lease_seconds,
+        task_time_limit=settings.task_limit,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,

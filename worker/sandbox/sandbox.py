@@ -6,7 +6,7 @@ import os
 import threading
 from typing import cast
 
-from worker.errors import SandboxFailed
+from worker.errors import SandboxFailed, SandboxUnavailable
 from worker.sandbox import endings
 from worker.sandbox.answers import OUTPUT_TYPES, ImageLimits, Reencoded, Refused, Sniffed
 from worker.sandbox.launcher import ForkServer, ServerLost
@@ -80,7 +80,11 @@ class Sandbox:
 
     def _run(self, request: Request, files: tuple[int, ...]) -> Ending:
         try:
-            return self._running_server().run(request, files)
+            server = self._running_server()
+        except ServerLost as error:
+            raise SandboxUnavailable(f"{error}; trying again can help") from error
+        try:
+            return server.run(request, files)
         except ServerLost as error:
             self._stop()
             raise SandboxFailed(f"{error}; trying again can help") from error

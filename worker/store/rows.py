@@ -23,8 +23,11 @@ def scan_from(row: RowMapping) -> Scan:
     return Scan(**values)
 
 
-def verdict_values(verdict: Verdict) -> dict[str, Any]:
-    """The columns that hold a verdict."""
+def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
+    """The columns that hold a verdict; None clears them."""
+    if verdict is None:
+        empty = dict.fromkeys(("verdict", "detected_type", "scanner", "promoted"))
+        return empty | {"reasons": [], "signatures": []}
     return {
         "verdict": verdict.status.value,
         "reasons": [asdict(reason) for reason in verdict.reasons],

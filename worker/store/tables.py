@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    and_,
     desc,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -80,7 +82,7 @@ scans = Table(
     Column("size", BigInteger),
     Column("sha256", String(64)),
     Column("etag", String(128)),
-    Column("quarantine_key", Text),
+    Column("quarantine_key", Text),  # NULL once the bytes are gone from there
     Column("declared_type", Text),
     Column("detected_type", Text),
     Column("verdict", String(16)),
@@ -126,6 +128,14 @@ scanners = Table(
     Column("detail", Text, nullable=False),
     Column("checked_at", UtcDateTime, nullable=False),
 )
+
+
+def leftover() -> ColumnElement[bool]:
+    """Uploads that ended without becoming scans, and whose bytes may still be in quarantine."""
+    return and_(scans.c.status.in_(["expired", "rejected"]), scans.c.quarantine_key.is_not(None))
+
+
+Index("ix_scans_leftover", scans.c.updated_at, sqlite_where=leftover(), postgresql_where=leftover())
 
 events = Table(
     "events",

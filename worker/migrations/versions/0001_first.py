@@ -107,6 +107,8 @@ def _create_scans() -> None:
         sqlite_where=unfinished,
         postgresql_where=unfinished,
     )
+    leftover = sa.text("status IN ('expired', 'rejected') AND quarantine_key IS NOT NULL")
+    op.create_index("ix_scans_leftover", "scans", ["updated_at"], sqlite_where=leftover, postgresql_where=leftover)
 
 
 def downgrade() -> None:
