@@ -2,8 +2,20 @@
 
     intake ──▶ quarantine ──▶ pipeline: claim ▸ inspect ▸ decide ▸ settle ──▶ clean bucket, or deleted, or held
 
-Read `scan` first (states and who moves them), then `intake` and `pipeline` (the whole path, top to bottom), then
-`inspect`, `policy` and `settle` (the steps with substance). `sweep` recovers what was lost on the way. Use cases
-like these know the domain (`scan`, `policy`, `errors`), the `store` (all queries) and the `adapters` (S3, clamd,
-Celery); domain, store and adapters know no use case. `tasks` is where the worker's process puts the parts together.
+The domain      `scan` (states, and who moves them), `media_types`, `policy` (findings → verdict), `retries`, `errors`
+Use cases       `intake` (with `quarantine`: the stream into the bucket), `pipeline` (the whole path, top to bottom),
+                `sweep` (recovery), `services` (who may ask for what)
+Steps           `inspect` (with `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`
+                (with `lease`), `setback` (what follows a fault)
+The outside     `adapters` (S3, clamd, Celery), `store` (database), `migrations`, `settings`, `telemetry`, `clock`
+Entry point     `tasks`: the worker's process, where the parts are put together
+
+Read `scan`, `intake` and `pipeline` first. Imports point downwards; `pyproject.toml` holds the contracts.
+
+What is left behind                       is found by
+a row without its bytes (`receiving`)     intake when the upload breaks off, else the sweeper after `receive_timeout`
+bytes without a scan (`quarantine_key`)   intake, else the sweeper one lease later
+a scan that no task stands for            the sweeper, from `enqueued_at` and the head of the queue
+a scan whose worker died (`lease_until`)  the sweeper: `scanning` starts over, `settling` is handed over again
+scratch files, sandbox children           the kernel, with the process that held them
 """
