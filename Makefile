@@ -28,7 +28,7 @@ check: $(INSTALLED) ## lint, types, import contracts, and the tests that need no
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist worksteal tests/unit
+	@$(BIN)/python -m pytest --quiet tests/unit
 
 lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --extra embedded --extra development --output-file ops/locks/development.txt pyproject.toml

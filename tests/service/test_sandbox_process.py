@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import images
-from worker.errors import SandboxFailed
+from worker.errors import SandboxFailed, SandboxUnavailable
 from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, launcher
 from worker.sandbox.wire import Ending, Request
 from worker.scan import ReasonCode
@@ -259,7 +259,7 @@ def test_a_server_that_cannot_start_is_an_outage(sandbox: Sandbox, monkeypatch: 
     sandbox.close()
     for executable in ("/nonexistent", "/bin/false"):
         monkeypatch.setattr(sys, "executable", executable)
-        with pytest.raises(SandboxFailed, match="start"):
+        with pytest.raises(SandboxUnavailable, match="start"):
             images.sniff(sandbox, JPEG)
     monkeypatch.undo()
     assert images.sniff(sandbox, JPEG) == "image/jpeg"
