@@ -5,8 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
+import boto3
+import psycopg
 import pytest
 
 from ops.embedded import clamd_server, postgres_server, s3_server
@@ -19,6 +24,9 @@ from ops.embedded.s3_server import Seaweed
 from ops.embedded.signatures import within_reach, write_development_set
 from ops.embedded.supervisor import Supervisor
 from tests.stack import Stack
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 _SMALL_VOLUMES = 32  # MiB; tests make hundreds of buckets, and each takes volumes of the disk's room
 
@@ -91,6 +99,60 @@ def postgres_url(servers: Supervisor, server_folder: Path) -> str:
     postgres = Postgres(server_folder / "postgresql", port, confined(postgres_server.ACCOUNT))
     servers.start(postgres)
     return postgres.url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'lazaretto.db'}"
+    server: str = request.getfixturevalue("postgres_url")
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return server.rsplit("/", 1)[0] + f"/{name}"
+
+
+@pytest.fixture(scope="session")
+def bucket_names(s3: dict[str, str]) -> tuple[str, str]:
+    """Quarantine and clean, for all tests in turn: a new bucket costs a store more than emptying one."""
+    names = ("test-quarantine", "test-clean")
+    with store_of(s3) as client:
+        for bucket in names:
+            client.create_bucket(Bucket=bucket)
+    return names
+
+
+@pytest.fixture
+def buckets(
+    s3: dict[str, str], bucket_names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, str]]:
+    """Quarantine and clean, empty; the environment leads boto3 to them."""
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    yield bucket_names
+    with store_of(s3) as client:
+        for bucket in bucket_names:
+            for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+                client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+            for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
+                client.delete_object(Bucket=bucket, Key=item["Key"])
+
+
+@contextmanager
+def store_of(s3: dict[str, str]) -> Iterator[S3Client]:
+    """A client of the suite's own, whatever a test does to the environment."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3["AWS_ENDPOINT_URL_S3"],
+        region_name=s3["AWS_REGION"],
+        aws_access_key_id=s3["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=s3["AWS_SECRET_ACCESS_KEY"],
+    )
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from worker.store import scanners as stored
 from worker.store.database import Database
 from worker.telemetry import Log
 
-LARGEST = 2**31 - 2  # bytes; what ClamAV cannot look into as a whole (INT_MAX - 1; its manual: "no more than 2 GB")
+LARGEST = 2**31 - 3  # bytes; the largest file that ClamAV looks into: what its MaxFileSize is cut down to
 _RETRY_SECONDS = 5.0  # between looks at a scanner that is not trusted
 _VERSION_SECONDS = 5.0  # how long a version may be remembered: signatures change while we work
 
