@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from api.problems import Problem
 from worker.intake import recordable
 
 _EXPECTED = "multipart/form-data with one field `file` and, if you like, one field `metadata`: a JSON object"
+_DEEPEST = 32  # levels of metadata
 _LONGEST_HEADER = 20 * 1024  # bytes; room for a file name of 4,096 characters in UTF-8
 
 
@@ -126,7 +128,8 @@ class UploadForm:
 def parse_metadata(text: bytes) -> dict[str, Any]:
     """A JSON object that every database can hold. Raises `Problem`."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        _check_depth(value)
         storable = all(recordable(each, len(each)) == each for each in _strings(value))
     except (ValueError, RecursionError) as fault:
         raise _malformed(f"`metadata` is not JSON: {fault}.") from fault
@@ -139,6 +142,20 @@ def parse_metadata(text: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _check_depth(value: Any, left: int = _DEEPEST) -> None:
+    """Answers nest it once more, and encoders give up somewhere."""
+    if left == 0:
+        raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(inner, left - 1)
 
 
 def _strings(value: Any) -> Iterator[str]:

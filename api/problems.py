@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from worker import telemetry
-from worker.errors import LazarettoError, Transient
+from worker.errors import Internal, LazarettoError, Transient
 from worker.intake import FileTooLarge, UploadOvertaken, UploadStalled
 from worker.telemetry import Log
 
@@ -89,9 +89,8 @@ async def _ours(request: Request, fault: Exception) -> Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         telemetry.alarm(Log.REQUEST_FAILED, path=request.url.path, error=fault.message, code=fault.code)
     headers = {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    problem = Problem(
-        status, fault.code, fault.message, expected=fault.expected, retryable=fault.retryable, headers=headers
-    )
+    detail = fault.public if isinstance(fault, Internal) else fault.message
+    problem = Problem(status, fault.code, detail, expected=fault.expected, retryable=fault.retryable, headers=headers)
     return _answer(request, problem)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import RedirectResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import Reader
 from api.parts import Parts, PartsOf
 from api.problems import Problem, documented
 from api.views import EventPage, EventView, ScanPage, ScanView
+from worker import media_types
 from worker.scan import PROMOTED, Scan, Status
 from worker.services import Caller
 from worker.store import events, scans
@@ -22,7 +25,18 @@ router = APIRouter(prefix="/v1/scans", tags=["scans"])
 
 ScanId = Annotated[str, Path(max_length=64, description="The scan's id.")]
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_LONGEST_NAME = 150  # characters of a download's name; file systems take 255 bytes
+_FIRST_YEAR, _LAST_YEAR = 1971, 9998
 _DELETED = frozenset({Status.INFECTED, Status.REJECTED, Status.EXPIRED, Status.ERASED})
+
+
+def _in_our_time(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"expected a year from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
 
 
 class ListQuery(BaseModel):
@@ -30,12 +44,12 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: list[str] = Field([], max_length=200)
+    id: list[Annotated[str, Field(pattern=_UUID)]] = Field([], max_length=200)
     status: list[Status] = Field([], max_length=len(Status))
-    service: str | None = None
+    service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
-    since: AwareDatetime | None = Field(None, description="Arrived at this moment or later.")
-    until: AwareDatetime | None = Field(None, description="Arrived before this moment.")
+    since: Moment | None = Field(None, description="Arrived at this moment or later.")
+    until: Moment | None = Field(None, description="Arrived before this moment.")
     cursor: str | None = Field(None, pattern=_UUID, description="`next_cursor` of the page before.")
     limit: int = Field(50, ge=1, le=200)
 
@@ -105,8 +119,10 @@ def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResp
 
 def _visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
     """The scan, if this caller may know of it. To another service it does not exist."""
-    with parts.database.read() as connection:
-        scan = scans.get(connection, scan_id)
+    scan = None
+    if re.fullmatch(_UUID, scan_id):
+        with parts.database.read() as connection:
+            scan = scans.get(connection, scan_id)
     if scan is None or not caller.sees(scan.service):
         raise Problem(HTTPStatus.NOT_FOUND, "scan_not_found", f"There is no scan {scan_id!r}.")
     return scan
@@ -114,5 +130,8 @@ def _visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
 
 def _disposition(scan: Scan) -> str:
     """A download under the name it was uploaded with (RFC 6266), which no header can be broken with."""
-    name = scan.filename.replace("\\", "/").rsplit("/", 1)[-1]
-    return f"attachment; filename*=UTF-8''{quote(name, safe='')[:1000]}"
+    name = media_types.saved_as(scan.filename)
+    extension = media_types.extension_of(name)
+    if len(name) > _LONGEST_NAME:
+        name = name[:_LONGEST_NAME] + (f".{extension}" if extension else "")
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"

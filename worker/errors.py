@@ -21,10 +21,20 @@ class LazarettoError(Exception):
 
     @property
     def message(self) -> str:
+        """Everything that is known; for the log, and for whoever asked."""
         return str(self)
 
 
-class Transient(LazarettoError):
+class Internal(LazarettoError):
+    """Something behind the API failed. Its message names our addresses, so only the log has it."""
+
+    @property
+    def public(self) -> str:
+        """What everybody may read: the kind of fault, in the words of its class."""
+        return " ".join((type(self).__doc__ or "").split())
+
+
+class Transient(Internal):
     """A dependency failed while this file was being worked on; trying again can help."""
 
     code = "dependency_failed"
@@ -39,8 +49,8 @@ class Unavailable(Transient):
     counts = False
 
 
-class Permanent(LazarettoError):
-    """Trying again cannot help until somebody mends the cause."""
+class Permanent(Internal):
+    """Something has to be mended on our side before trying again can help."""
 
     code = "permanent_fault"
 

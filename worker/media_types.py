@@ -7,12 +7,15 @@ that is not here can be neither allowed nor promoted.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 UNDECLARED = frozenset({"application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"})
 EMPTY = "application/x-empty"
-ENCRYPTED = "application/encrypted"  # what sniffing calls an encrypted office document
-_EXTENSION = re.compile(r"[^.]\.([A-Za-z0-9]{1,10})$")
+ENCRYPTED = "application/encrypted"  # what sniffing calls an encrypted archive or document
+UNOPENABLE = "application/x-unopenable"  # what it calls an archive that holds what no scanner unpacks
+_EXTENSION = re.compile(r"[^.]\.([^.\s]{1,32})$")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 class MediaType(NamedTuple):
@@ -68,9 +71,17 @@ KNOWN: tuple[MediaType, ...] = (
 BY_NAME = {each.name: each for each in KNOWN}
 
 
+def saved_as(filename: str) -> str:
+    """The name that a file gets where it is saved: no folders, no stream (`x.js::$DATA`), nothing that cannot be seen,
+    and none of the dots and spaces at the end, which Windows drops."""
+    name = filename.replace("\\", "/").rsplit("/", 1)[-1].split(":", 1)[0]
+    seen = "".join(each for each in name if unicodedata.category(each) not in _INVISIBLE)
+    return re.sub(r"\.{2,}", ".", seen.rstrip(". \N{NO-BREAK SPACE}"))
+
+
 def extension_of(filename: str) -> str | None:
-    """The extension of a file name in lower case; None where it has none ("README", ".profile", "a.b c")."""
-    match = _EXTENSION.search(filename)
+    """The extension under which a file is saved, in lower case; None without one ("README", ".profile", "Dr. Who")."""
+    match = _EXTENSION.search(saved_as(filename))
     return match[1].lower() if match else None
 
 

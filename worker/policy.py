@@ -85,6 +85,8 @@ def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
         return (Reason(ReasonCode.EMPTY_FILE, "The file is empty, expected at least one byte."),)
     if detected == media_types.ENCRYPTED:
         return (Reason(ReasonCode.ENCRYPTED, "The document is encrypted: nobody can look into it."),)
+    if detected == media_types.UNOPENABLE:
+        return (Reason(ReasonCode.SCAN_LIMITS_EXCEEDED, "The archive holds something that no scanner can unpack."),)
     reasons = []
     if detected not in policy.types:
         allowed = ", ".join(sorted(policy.types))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 
 from worker.adapters.object_store import ObjectStore
 from worker.scan import Content
@@ -32,7 +33,7 @@ class QuarantineWriter:
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._parts: list[str] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[Any] | None = None
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises `StoreUnavailable`."""
@@ -46,11 +47,16 @@ class QuarantineWriter:
     async def close(self) -> Content:
         """Write what is left and make it one object. Raises `StoreUnavailable`."""
         await self._sent()
-        etag = await asyncio.to_thread(self._send_last, self._taken())
+        last = asyncio.create_task(asyncio.to_thread(self._send_last, self._taken()))
+        self._sending = last
+        etag = await asyncio.shield(last)
         return Content(self.key, self.size, self._hash.hexdigest(), etag)
 
     async def discard(self) -> None:
-        """Leave nothing behind. Raises `StoreUnavailable`: then the sweeper will see to it."""
+        """Leave nothing behind, also of a call that is still under way.
+
+        Raises `StoreUnavailable`: then the sweeper will see to it.
+        """
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
         await asyncio.to_thread(self._remove)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from worker import clock, retries, telemetry
-from worker.errors import LazarettoError, ReencodingChanged
+from worker.errors import Internal, LazarettoError, ReencodingChanged
 from worker.retries import Again, Enough, Pace
 from worker.scan import Cause, Scan, Status
 from worker.store import scans
@@ -39,16 +39,16 @@ def record(database: Database, scan: Scan, fault: Exception, pace: Pace) -> None
 
 
 def _fail(connection: Connection, scan: Scan, fault: Exception, decision: Enough) -> bool:
-    cause, ours = Cause(_ACTOR, decision.why), rows.c.token == scan.token
-    error = told(fault)
+    error, ours = told(fault), rows.c.token == scan.token
+    cause = Cause(_ACTOR, f"gave up after attempt {scan.attempts}: {error['message']}")
     failed = scans.move(connection, scan.id, Status.SCANNING, Status.FAILED, cause, ours, error=error)
     if failed:
-        telemetry.alarm(Log.SCAN_FAILED, error=error, exc_info=fault)
+        telemetry.alarm(Log.SCAN_FAILED, why=decision.why, exc_info=fault)
     return failed is not None
 
 
 def _queue(connection: Connection, scan: Scan, source: Status, fault: Exception, decision: Again) -> bool:
-    cause, ours, error = Cause(_ACTOR, f"{fault}"), rows.c.token == scan.token, told(fault)
+    cause, ours, error = Cause(_ACTOR, told(fault)["message"]), rows.c.token == scan.token, told(fault)
     values: dict[str, Any] = {"due_at": clock.now() + timedelta(seconds=decision.seconds), "error": error}
     values |= {"token": None, "lease_until": None, "enqueued_at": None} | verdict_values(None)
     if not decision.counts:
@@ -56,7 +56,9 @@ def _queue(connection: Connection, scan: Scan, source: Status, fault: Exception,
     queued = scans.move(connection, scan.id, source, Status.QUEUED, cause, ours, **values)
     if queued:
         known = isinstance(fault, LazarettoError)
-        telemetry.warn(Log.SCAN_POSTPONED, error=error, seconds=decision.seconds, exc_info=None if known else fault)
+        telemetry.warn(
+            Log.SCAN_POSTPONED, error=str(fault), seconds=decision.seconds, exc_info=None if known else fault
+        )
     return queued is not None
 
 
@@ -69,7 +71,8 @@ def _repeat_settling(connection: Connection, scan: Scan, fault: Exception, secon
 
 
 def told(fault: Exception) -> dict[str, Any]:
-    """A fault as the record shows it: nothing of an unknown one but its kind, since messages may hold secrets."""
+    """A fault as the record shows it to its service: of ours and of unknown ones only the kind, not what they name."""
     if isinstance(fault, LazarettoError):
-        return {"code": fault.code, "message": fault.message, "retryable": fault.retryable}
+        message = fault.public if isinstance(fault, Internal) else fault.message
+        return {"code": fault.code, "message": message, "retryable": fault.retryable}
     return {"code": "internal_error", "message": f"unexpected {type(fault).__name__}; see the log", "retryable": True}

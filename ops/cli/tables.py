@@ -42,7 +42,7 @@ def show(scans: Iterable[dict[str, Any]], target: Console) -> None:
         table.add_row(
             Text(inert(scan["filename"]) or "(no name)"),
             "" if scan["size"] is None else f"{scan['size']:,}",
-            Text(scan["detected_type"] or scan["declared_type"] or ""),
+            Text(inert(scan["detected_type"] or scan["declared_type"] or "")),
             Text(status, style=_COLOURS.get(status, "")),
             Text(inert(_why(scan))),
             scan["id"],

@@ -41,6 +41,7 @@ class Process:
         """Start the program. Raises `OSError` where it cannot be executed."""
         self.service.prepare()
         account = self.service.account
+        self.log.touch(0o600)
         with self.log.open("ab") as log:
             self._running = subprocess.Popen(
                 self.service.command(),

@@ -224,3 +224,34 @@ def test_a_fault_of_ours_is_a_problem_that_tells_nothing(system: System, server:
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "?since=0001-01-01T00:00:00%2B14:00",
+        "?until=9999-12-31T23:59:59-12:00",
+        "?id=%00",
+        "?service=%00",
+        "?sha256=%00",
+        "?cursor=%00",
+    ],
+)
+def test_odd_queries_are_refused(server: Server, path: str) -> None:
+    with server.client() as client:
+        assert client.get(f"/v1/scans{path}").status_code == 422
+
+
+def test_odd_ids_are_unknown(server: Server) -> None:
+    with server.client() as client:
+        assert client.get("/v1/scans/%00").status_code == 404
+
+
+def test_outages_name_no_addresses(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    with Server(system.settings) as server, server.client() as client:
+        answer = client.put("/v1/uploads/a.txt", content=b"x")
+        story = client.get(f"/v1/scans/{system.newest().id}/events")
+    for text in (answer.text, story.text):
+        assert "127.0.0.1" not in text
+        assert system.settings.quarantine_bucket not in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,14 @@ def _jpeg(gps: bool = True) -> bytes:
         exif[0x8825] = {1: "N", 2: (52.0, 31.0, 12.0)}
     out = io.BytesIO()
     Image.effect_noise((320, 240), 40).convert("RGB").save(out, "JPEG", quality=90, exif=exif)
+    return out.getvalue()
+
+
+def _zip(method: int) -> bytes:
+    """EICAR where ClamAV does not unpack it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as packed:
+        packed.writestr("eicar.com", eicar())
     return out.getvalue()
 
 
@@ -77,6 +86,10 @@ def test_a_photo_is_promoted_without_its_place(system: System) -> None:
         (b"<!DOCTYPE html><html><script>alert(1)</script></html>", "a.txt", Status.REJECTED, "type_not_allowed", 0),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "a.svg", Status.REJECTED, "type_not_allowed", 0),
         (_jpeg()[:5000], "cut.jpg", Status.REJECTED, "image_undecodable", 0),
+        (b" " * 6000 + b"<html><script>alert(1)</script>", "a", Status.REJECTED, "type_not_allowed", 0),
+        (b"\n<!-- x -->\n<svg onload='alert(1)'/>", "s.txt", Status.REJECTED, "type_not_allowed", 0),
+        (b"WScript.Echo(1)", "evil.js ", Status.REJECTED, "type_mismatch", 0),
+        (_zip(zipfile.ZIP_LZMA), "lzma.zip", Status.UNSCANNABLE, "scan_limits_exceeded", 1),
         (b"", "empty.txt", Status.REJECTED, "empty_file", 0),
         (encrypted_zip(), "secret.zip", Status.UNSCANNABLE, "encrypted", 1),
         (nested_zip(), "deep.zip", Status.UNSCANNABLE, "scan_limits_exceeded", 1),

@@ -93,6 +93,8 @@ def test_another_content_type_is_refused(kind: str) -> None:
         b'{"a": "\\ud800"}',
         b"\xff",
         b"[" * 100_000,
+        b'{"a": 1e400}',
+        b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}",
     ],
 )
 def test_metadata_that_no_database_can_hold_is_refused(text: bytes) -> None:

@@ -38,6 +38,7 @@ def _findings(
         (_findings("text/html", "page"), Status.REJECTED, ["type_not_allowed"]),
         (_findings("application/x-never-heard-of", "x"), Status.REJECTED, ["type_not_allowed"]),
         (_findings("application/x-empty", "a.jpg", "image/png"), Status.REJECTED, ["empty_file"]),
+        (_findings("application/x-unopenable", "a.zip"), Status.UNSCANNABLE, ["scan_limits_exceeded"]),
         (_findings("application/encrypted", "a.docx"), Status.UNSCANNABLE, ["encrypted"]),
         (_findings("image/jpeg", "a.jpg", reasons=(BROKEN,)), Status.REJECTED, ["image_undecodable"]),
         (_findings("application/zip", "a.zip", reasons=(ENCRYPTED,)), Status.UNSCANNABLE, ["encrypted"]),

@@ -22,6 +22,7 @@ import clamd
 from worker.errors import ScannerFailed, ScannerUnavailable
 
 STREAM_CHUNK = 1024 * 1024  # bytes
+_VERSION_SECONDS = 5.0
 _LONGEST_REPLY = 64 * 1024  # bytes
 _SIZE_LIMIT = "INSTREAM size limit exceeded. ERROR"
 _VERSION = re.compile(r"(?P<engine>ClamAV [^/]+)(?:/(?P<database>\d+)(?:/(?P<time>.+))?)?$")
@@ -60,14 +61,20 @@ class Endpoint:
         once the scanner has been given the file.
         """
         with self._connected() as link:
+            whole = False
             # clamd answers "size limit exceeded" and closes while we still send: the answer waits to be read.
             with suppress(BrokenPipeError, ConnectionResetError):
                 link.give(descriptor)
-            return _understood(link, link.reply())
+                whole = True
+            reply = _understood(link, link.reply())
+            if not whole and reply == Reply():
+                raise ConnectionError("said OK to a file that it has not seen whole")
+            return reply
 
     def version(self) -> Version:
-        """Which engine and signatures are at work. Raises like `scan`."""
+        """Which engine and signatures are at work; at once, or not at all. Raises like `scan`."""
         with self._connected() as link:
+            link.clamd_socket.settimeout(_VERSION_SECONDS)
             link.ask("VERSION")
             reply = link.reply()
         match = _VERSION.match(reply)

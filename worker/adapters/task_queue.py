@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
@@ -16,6 +17,8 @@ from worker.settings import Settings
 
 SCANS = "scans"
 SCAN_TASK = "lazaretto.scan"
+_AWAY_SECONDS = 5.0  # how long a queue that did not answer is not asked
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _ENQUEUED_AT = "lazaretto_enqueued_at"
 
 
@@ -56,7 +59,9 @@ class TaskQueue:
     def __init__(self, settings: Settings) -> None:
         self._celery = make_celery(settings)
         # By itself kombu tries a refused connection again for two seconds, which an upload would wait for.
-        self._celery.conf.broker_transport_options["max_retries"] = 0
+        options = self._celery.conf.broker_transport_options
+        options |= {"max_retries": 0, "socket_timeout": settings.connect_timeout}
+        self._away_until = 0.0
         self._redis = redis.Redis.from_url(
             settings.redis_url.get_secret_value(),
             socket_connect_timeout=settings.connect_timeout,
@@ -65,10 +70,13 @@ class TaskQueue:
 
     def enqueue(self, scan_id: str) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
+        if time.monotonic() < self._away_until:  # one upload has just waited for it in vain; not every one must
+            raise QueueUnavailable
         headers = {_ENQUEUED_AT: clock.now().isoformat()}
         try:
             self._celery.send_task(SCAN_TASK, args=[scan_id], queue=SCANS, headers=headers, retry=False)
         except (OperationalError, redis.RedisError, OSError) as fault:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
             raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
 
     def waiting(self) -> int:
@@ -83,7 +91,10 @@ class TaskQueue:
         raw = self._ask("lindex", SCANS, -1)
         if raw is None:
             return None
-        return datetime.fromisoformat(json.loads(raw)["headers"][_ENQUEUED_AT])
+        try:
+            return datetime.fromisoformat(json.loads(raw)["headers"][_ENQUEUED_AT])
+        except (ValueError, LookupError, TypeError):
+            return _LONG_AGO  # somebody else's message: nothing is known to be lost before it has gone
 
     def check(self) -> None:
         """Return if Redis answers. Raises `QueueUnavailable`."""

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 import magic
 
 from worker.sandbox.answers import Sniffed
-from worker.sandbox.containers import base_media, ole, zipped
+from worker.sandbox.containers import base_media, markup, ole, zipped
 
 UNKNOWN = "application/octet-stream"
 _ZIP = "application/zip"
@@ -69,6 +69,8 @@ def sniff(database: Any, source: int) -> Sniffed:
             return Sniffed(UNKNOWN)  # some of libmagic's rules take two letters and any number of NULs for text
         if media_type == UNKNOWN and _is_one_character(file):
             return Sniffed("text/plain")
+        if media_type.startswith("text/"):
+            media_type = markup.inner_type(file) or media_type
         return Sniffed(_closer(media_type, file))
 
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from worker.errors import DatabaseUnavailable
 
 _WRITE = "lazaretto_write"
-_BUSY_SECONDS = 20
+_BUSY_SECONDS = 10
+_LOOK_SECONDS = 0.001  # flock(2) itself knows no time-out
 
 
 class Database:
@@ -51,9 +53,9 @@ class Database:
 
 
 class _Turns:
-    """Writers of one SQLite file take turns: the kernel wakes the next at once.
+    """Writers of one SQLite file take turns, and look for theirs every millisecond.
 
-    SQLite's own way is to sleep and look again, for up to 100 ms, and whoever looks at the right moment wins: with
+    SQLite's own way is to sleep for up to 100 ms in between, and whoever looks at the right moment wins: with
     a dozen writers most of the time is slept away. The lock is advice between us; SQLite's own stays in force.
     """
 
@@ -69,9 +71,27 @@ class _Turns:
         return cls(Path(f"{database}-turns") if is_file else None)
 
     def __enter__(self) -> None:
-        if self._file is not None:
-            self._thread.acquire()
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+        """Raises `DatabaseUnavailable` where the turn does not come: somebody holds it and hangs."""
+        if self._file is None:
+            return
+        deadline = time.monotonic() + _BUSY_SECONDS
+        if not self._thread.acquire(timeout=_BUSY_SECONDS):
+            raise DatabaseUnavailable
+        try:
+            while not self._locked():
+                if time.monotonic() > deadline:
+                    raise DatabaseUnavailable
+                time.sleep(_LOOK_SECONDS)
+        except BaseException:
+            self._thread.release()
+            raise
+
+    def _locked(self) -> bool:
+        try:
+            fcntl.flock(self._file or 0, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def __exit__(self, *_fault: object) -> None:
         if self._file is not None:

@@ -6,7 +6,9 @@ macros. The directory at the end is what every program reads, so it decides.
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from typing import BinaryIO
@@ -22,16 +24,36 @@ _BY_NAME = {
     "AndroidManifest.xml": "application/vnd.android.package-archive",
     "META-INF/MANIFEST.MF": "application/java-archive",
 }
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, LookupError, RuntimeError)
+_MANIFEST = "META-INF/manifest.xml"  # of an OpenDocument: says which of its entries are encrypted
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+)
+_ENCRYPTED_FLAG = 1  # APPNOTE.TXT 4.4.4
+_ENCRYPTED_METHOD = 99  # WinZip's AES
+# What ClamAV unpacks: stored, imploded, deflated, deflate64, bzip2. Of anything else it says OK, unseen.
+_OPENABLE = frozenset({0, 6, 8, 9, 12})
+ENCRYPTED = "application/encrypted"
+UNOPENABLE = "application/x-unopenable"
 
 
 def inner_type(file: BinaryIO) -> str | None:
-    """The type of document or package that this archive is."""
-    if not 0 <= _directory_size(file) <= _LARGEST_DIRECTORY:
+    """The type of document or package that this archive is; whether anybody can look into it comes first."""
+    size = _directory_size(file)
+    if size > _LARGEST_DIRECTORY:
+        return UNOPENABLE
+    if size < 0:
         return None
     try:
         with zipfile.ZipFile(file) as archive:
-            return _office(archive) or _self_named(archive) or _package(archive)
+            return _closed(archive) or _office(archive) or _self_named(archive) or _package(archive)
     except _UNREADABLE:
         return None
 
@@ -43,6 +65,13 @@ def _directory_size(file: BinaryIO) -> int:
     tail = file.read()
     start = tail.rfind(_END)
     return int.from_bytes(tail[start + 12 : start + 16], "little") if start >= 0 else -1
+
+
+def _closed(archive: zipfile.ZipFile) -> str | None:
+    entries = archive.infolist()
+    if any(each.flag_bits & _ENCRYPTED_FLAG or each.compress_type == _ENCRYPTED_METHOD for each in entries):
+        return ENCRYPTED
+    return None if all(each.compress_type in _OPENABLE for each in entries) else UNOPENABLE
 
 
 def _office(archive: zipfile.ZipFile) -> str | None:
@@ -60,12 +89,14 @@ def _self_named(archive: zipfile.ZipFile) -> str | None:
     if "mimetype" not in archive.namelist():
         return None
     match = _BY_MIMETYPE_ENTRY.fullmatch(_read(archive, "mimetype").strip())
+    if match and _MANIFEST in archive.namelist() and b"encryption-data" in _read(archive, _MANIFEST):
+        return ENCRYPTED
     return match[0].decode() if match else None
 
 
 def _package(archive: zipfile.ZipFile) -> str | None:
-    names = archive.namelist()
-    return next((media_type for name, media_type in _BY_NAME.items() if name in names), None)
+    names = {name.casefold() for name in archive.namelist()}  # Java does not mind
+    return next((media_type for name, media_type in _BY_NAME.items() if name.casefold() in names), None)
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
