@@ -40,12 +40,14 @@ class Readiness(BaseModel):
     checks: dict[str, Check]
 
 
+@router.head("/healthz", include_in_schema=False)  # load balancers ask so
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """This process answers."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(response: Response, parts: PartsOf) -> Readiness:
     """503 only where uploads cannot be taken in; every other fault leaves them safe to accept."""

@@ -63,11 +63,20 @@ class Api:
         raise AssertionError
 
     def outcome(self, scan_id: str) -> dict[str, Any]:
-        """The scan, once it has ended. Raises `ApiFault`."""
+        """The scan, once it has ended; an API that is away for a moment changes nothing. Raises `ApiFault`."""
+        failures = 0
         while True:
-            scan: dict[str, Any] = self.get(f"/v1/scans/{scan_id}", wait=_WAIT)
+            try:
+                scan: dict[str, Any] = self.get(f"/v1/scans/{scan_id}", wait=_WAIT)
+            except ApiFault as fault:
+                failures += 1
+                if not fault.retryable or failures == _TRIES:
+                    raise
+                time.sleep(2**failures)
+                continue
             if scan["finished_at"]:
                 return scan
+            failures = 0
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
         try:

@@ -178,6 +178,7 @@ def test_a_plan_is_not_shown_as_done(system: System, server: Server) -> None:
 def test_readiness_without_a_worker_is_degraded_and_still_200(server: Server) -> None:
     with server.client() as client:
         answer = client.get("/readyz")
+        assert client.head("/readyz").status_code == client.head("/healthz").status_code == 200
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     assert "no worker has reported" in answer.json()["checks"]["scanners"]["detail"]
 
