@@ -24,10 +24,16 @@ test: $(INSTALLED) ## run every test, against real services that the suite start
 	@$(BIN)/python -m pytest
 
 check: $(INSTALLED) ## lint, types, import contracts, and the tests that need no service
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
+
+.PHONY: lint unit
+lint:
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+unit:
 	@$(BIN)/python -m pytest --quiet tests/unit
 
 lock: ## bring ops/locks up to date with pyproject.toml; needs uv
