@@ -129,7 +129,10 @@ def test_a_second_delivery_changes_nothing(system: System) -> None:
 
 
 def test_a_task_for_a_scan_that_is_not_there_is_harmless(system: System) -> None:
+    present = system.upload(PDF, "report.pdf")
     system.parts.pipeline.run("no-such-scan")
+    assert system.scan(present.id) == present
+    assert len(system.quarantined()) == 1
 
 
 def test_a_running_scan_is_not_claimed_again(system: System) -> None:

@@ -94,7 +94,6 @@ def start(control: socket.socket, boot: str = _BOOT) -> subprocess.Popen[bytes]:
     """By exec, so that nothing of the worker's memory comes along. Its stderr is the worker's; a child's is not.
 
     `-B`: a child that imports late must not try to write what it compiled; its file size is limited.
-
     boot: the program, for tests that look at the world it starts in.
     """
     return subprocess.Popen(  # noqa: S603 - our own interpreter, our own code
