@@ -16,6 +16,7 @@ from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import Permanent
 from worker.intake import Intake
+from worker.operations import Operations
 from worker.policy import PolicyFile
 from worker.settings import Settings
 from worker.store.database import Database
@@ -34,6 +35,7 @@ class Parts:
     objects: ObjectStore
     queue: TaskQueue
     intake: Intake
+    operations: Operations
     waiting: Waiting
     threads: ThreadPoolExecutor
 
@@ -65,6 +67,7 @@ def make(settings: Settings) -> Parts:
         objects=objects,
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),
+        operations=Operations(database, objects, settings),
         waiting=Waiting(database),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
     )

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.auth import Reader
+from api.auth import Reader, Submitter
 from api.parts import Parts, PartsOf
 from api.problems import Problem, documented
 from api.views import EventPage, EventView, ScanPage, ScanView
@@ -81,6 +81,12 @@ async def get_scan(
         await parts.waiting.until_ended(scan_id, wait)
         scan = await parts.in_thread(_visible, parts, caller, scan_id)
     return ScanView.of(scan)
+
+
+@router.delete("/{scan_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND))
+def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts: PartsOf) -> None:
+    """Erase the bytes, wherever they are and at any status; the record stays. Safe to repeat."""
+    parts.operations.erase(_visible(parts, caller, scan_id), caller.actor, request.state.request_id)
 
 
 @router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))

@@ -80,7 +80,8 @@ class System:
         return self.work(self.upload(data, filename, declared).id)
 
     def sweep(self) -> Swept:
-        return Sweeper(self.database, self.objects, self.queue, self.settings).sweep()
+        policies = PolicyFile.load(self.settings.policy_file)
+        return Sweeper(self.database, self.objects, self.queue, policies, self.settings).sweep()
 
     def scan(self, scan_id: str) -> Scan:
         with self.database.read() as connection:

@@ -56,9 +56,27 @@ class Permanent(Internal):
 
 
 class LeaseLost(LazarettoError):
-    """Another worker owns this scan now; stop quietly."""
+    """Somebody else owns this scan now; stop quietly."""
 
     code = "lease_lost"
+
+
+class LeaseOver(Unavailable):
+    """The lease on the scan could not be renewed in time; it is handed back."""
+
+    code = "lease_over"
+
+
+class Stopped(Unavailable):
+    """The worker was stopped; the scan is handed back."""
+
+    code = "worker_stopped"
+
+
+class TimeLimitExceeded(Transient):
+    """The scan took longer than its time limit; trying again can help."""
+
+    code = "time_limit_exceeded"
 
 
 class StoreUnavailable(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +53,14 @@ class Inspector:
         self._bucket, self._memory_limit, self._scratch_dir = bucket, memory_limit, scratch_dir
         self._side_by_side = ThreadPoolExecutor(1, thread_name_prefix="scanner")
 
-    def fetch(self, content: Content) -> Scratch:
-        """The exact bytes on record, frozen. Raises `ContentChanged` for any others."""
+    def fetch(self, content: Content, check: Callable[[], None]) -> Scratch:
+        """The exact bytes on record, frozen. Raises `ContentChanged` for any others, and whatever `check` raises,
+        which is called all along."""
         file = self._scratch(content.size)
         try:
             hashed, left = hashlib.sha256(), content.size
             for chunk in self._objects.fetch(self._bucket, content.key, content.etag):
+                check()
                 hashed.update(chunk)
                 left -= len(chunk)
                 if left < 0:
@@ -90,6 +93,11 @@ class Inspector:
             raise
         reasons = (Reason(remade.code, remade.message),) if isinstance(remade, Refused) else ()
         return Inspection(_findings(scan, detected, examined, reasons), examined[0].scanner, picture)
+
+    def interrupt(self) -> None:
+        """End whatever `inspect` or `remake` wait for; they raise. From another thread."""
+        self._scanners.interrupt()
+        self._sandbox.interrupt()
 
     def remake(self, file: Scratch, media_type: str, policy: Policy) -> Picture | Refused:
         """Re-encode an image; the same image gives the same bytes."""

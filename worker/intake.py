@@ -7,21 +7,24 @@ the sweeper finds.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import LazarettoError, QueueUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
+from worker.keys import sealed_key
 from worker.policy import PolicyFile
-from worker.quarantine import QuarantineWriter, sealed_key
-from worker.scan import Cause, Content, Reason, ReasonCode, Scan, Status
+from worker.quarantine import QuarantineWriter
+from worker.scan import Cause, Content, Mover, Reason, ReasonCode, Scan, Status
 from worker.settings import Settings
-from worker.store import scans
+from worker.store import claims, scans
 from worker.store.database import Database
-from worker.store.tables import leftover
 from worker.telemetry import Log
 
 _LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
@@ -67,6 +70,7 @@ class Intake:
     ) -> None:
         self._database, self._objects, self._queue = database, objects, queue
         self._policies, self._settings = policies, settings
+        self._lease = timedelta(seconds=settings.receive_lease)
 
     async def receive(
         self, incoming: Incoming, body: AsyncIterator[bytes], metadata: Callable[[], dict[str, Any]]
@@ -81,19 +85,23 @@ class Intake:
         key = sealed_key(scan.id)
         writer = QuarantineWriter(self._objects, self._settings.quarantine_bucket, key, self._settings.part_size)
         try:
-            await self._fill(writer, incoming, body)
+            await self._fill(scan, writer, incoming, body)
             content = await writer.close()
             return await asyncio.to_thread(self._accept, scan, content, metadata())
         except BaseException as fault:  # also a cancelled request: nothing may stay behind
             await asyncio.shield(self._give_up(scan, writer, fault))
             raise
 
-    async def _fill(self, writer: QuarantineWriter, incoming: Incoming, body: AsyncIterator[bytes]) -> None:
+    async def _fill(self, scan: Scan, writer: QuarantineWriter, incoming: Incoming, body: AsyncIterator[bytes]) -> None:
         limit = self._policies.of(incoming.service).max_size
         _check_size(incoming.size or 0, limit)
+        pause = self._settings.receive_lease / 4
+        renew_at = time.monotonic() + pause
         while chunk := await self._next(body):
             _check_size(writer.size + len(chunk), limit)
             await writer.write(chunk)
+            if time.monotonic() > renew_at and await asyncio.to_thread(self._renew, scan):
+                renew_at = time.monotonic() + pause
 
     async def _next(self, body: AsyncIterator[bytes]) -> bytes:
         """The next bytes; empty at the end."""
@@ -106,6 +114,20 @@ class Intake:
             seconds = self._settings.upload_idle_timeout
             raise UploadStalled(f"The upload sent nothing for {seconds:g} s; it can be sent again.") from None
         return b""
+
+    def _renew(self, scan: Scan) -> bool:
+        """Tell the sweeper that the upload goes on. False: not now, the lease runs on. Raises `UploadOvertaken`."""
+        try:
+            with self._database.write() as connection:
+                if not claims.renew_upload(connection, scan.id, self._in_a_lease()):
+                    raise UploadOvertaken
+        except DatabaseUnavailable as fault:
+            telemetry.warn(Log.LEASE_NOT_RENEWED, scan_id=scan.id, error=fault.message)
+            return False
+        return True
+
+    def _in_a_lease(self) -> datetime:
+        return clock.now() + self._lease
 
     def _begin(self, incoming: Incoming) -> Scan:
         scan_id = clock.new_id()
@@ -120,18 +142,24 @@ class Intake:
             updated_at=moment,
             quarantine_key=sealed_key(scan_id),
             request_id=incoming.request_id,
+            lease_until=self._in_a_lease(),
         )
         with self._database.write() as connection:
-            scans.add(connection, scan, Cause(incoming.actor, "upload begun"))
+            scans.add(connection, scan, Cause(Mover.SERVICE, "upload begun", incoming.actor))
         return scan
 
     def _accept(self, scan: Scan, content: Content, metadata: dict[str, Any]) -> Scan:
-        cause = Cause("intake", f"{content.size} bytes are in quarantine")
-        values = {"size": content.size, "sha256": content.sha256, "etag": content.etag, "metadata": metadata}
+        cause = Cause(Mover.INTAKE, f"{content.size} bytes are in quarantine")
+        values = {
+            "enqueued_at": clock.now(),
+            "lease_until": None,
+            "size": content.size,
+            "sha256": content.sha256,
+            "etag": content.etag,
+            "metadata": metadata,
+        }
         with self._database.write() as connection:
-            accepted = scans.move(
-                connection, scan.id, Status.RECEIVING, Status.QUEUED, cause, enqueued_at=clock.now(), **values
-            )
+            accepted = scans.move(connection, scan.id, Status.RECEIVING, Status.QUEUED, cause, **values)
         if accepted is None:
             raise UploadOvertaken
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=content.size)
@@ -139,39 +167,50 @@ class Intake:
         return accepted
 
     def _enqueue(self, scan: Scan) -> None:
-        """The upload is safe whether or not this works; where it does not, the sweeper must know at once."""
+        """The upload is safe whether or not this works; where it does not, the sweeper should know at once."""
         try:
             self._queue.enqueue(scan.id)
         except QueueUnavailable as fault:
             telemetry.warn(Log.ENQUEUE_FAILED, scan_id=scan.id, error=fault.message)
-            with self._database.write() as connection:
+            with suppress(DatabaseUnavailable), self._database.write() as connection:
                 scans.amend(connection, scan.id, enqueued_at=None)
 
     async def _give_up(self, scan: Scan, writer: QuarantineWriter, fault: BaseException) -> None:
-        """End the row first: only whoever ends it may delete the bytes, which may just have been accepted. The key
-        leaves the record last: until then the sweeper sees to it."""
+        """End the row first: only whoever ends it may delete the bytes, which may just have been accepted. From then
+        on the sweeper sees to what is not done here."""
         try:
-            if await asyncio.to_thread(self._end, scan, fault) or isinstance(fault, UploadOvertaken):
-                await writer.discard()
-                await asyncio.to_thread(self._forget_key, scan)
+            ended = await asyncio.to_thread(self._end, scan, fault)
+            if ended is None and not isinstance(fault, UploadOvertaken):
+                return
+            await writer.discard()
+            if ended:
+                await asyncio.to_thread(self._forget, ended)
         except LazarettoError as obstacle:
             telemetry.warn(Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, error=obstacle.message, left_to="sweeper")
 
-    def _forget_key(self, scan: Scan) -> None:
-        with self._database.write() as connection:
-            scans.amend(connection, scan.id, leftover(), quarantine_key=None)
-
-    def _end(self, scan: Scan, fault: BaseException) -> bool:
+    def _end(self, scan: Scan, fault: BaseException) -> Scan | None:
+        """None: somebody else has ended it, or it was accepted."""
+        target, why, reasons = Status.EXPIRED, f"the upload broke off ({type(fault).__name__})", []
         if isinstance(fault, FileTooLarge):
             target, why = Status.REJECTED, fault.message
             reasons = [asdict(Reason(ReasonCode.FILE_TOO_LARGE, fault.message))]
-        else:
-            target, why, reasons = Status.EXPIRED, f"the upload broke off ({type(fault).__name__})", []
+        cause = Cause(Mover.INTAKE, why)
+        values = {"reasons": reasons, "tidy_at": self._in_a_lease()}
         with self._database.write() as connection:
-            ended = scans.move(connection, scan.id, Status.RECEIVING, target, Cause("intake", why), reasons=reasons)
+            if isinstance(
+                fault, UploadOvertaken
+            ):  # whoever ended it may have looked at the bucket before our last call
+                scans.amend(connection, scan.id, tidy_at=self._in_a_lease())
+                return None
+            ended = scans.move(connection, scan.id, Status.RECEIVING, target, cause, **values)
         if ended:
             telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
-        return ended is not None
+        return ended
+
+    def _forget(self, scan: Scan) -> None:
+        """Nothing is left of it in quarantine, and nobody writes there any more."""
+        with self._database.write() as connection:
+            scans.amend_untouched(connection, scan, quarantine_key=None, tidy_at=None)
 
 
 def recordable(text: str, longest: int) -> str:

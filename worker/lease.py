@@ -2,64 +2,145 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from worker import clock, telemetry
-from worker.errors import LazarettoError, LeaseLost
-from worker.store import scans, tables
+from worker.errors import LazarettoError, LeaseLost, LeaseOver, Stopped, TimeLimitExceeded
+from worker.store import claims
 from worker.store.database import Database
 from worker.telemetry import Log
 
+_TICK = 0.2  # seconds between two looks at the time
+
 
 class Lease:
-    """Held by the worker whose token stands on the row; a thread renews it at a third of its length.
+    """Held by the worker whose token stands on the row; one thread renews it, another ends the work when it must end.
 
-    Its end is kept in monotonic time, counted from before each renewal: we think it over no later than the
-    sweeper does.
+    Work ends before it is done where the lease is lost or could not be renewed, where the scan takes too long, and
+    where the worker is stopped. Whatever blocks then is interrupted; `check` raises why.
+    The end of the lease is kept in monotonic time, counted from before each renewal: we think it over no later than
+    the sweeper does.
     """
 
-    def __init__(self, database: Database, scan_id: str, token: str, seconds: float, begun: float) -> None:
-        """`begun`: `time.monotonic()` from before the claim."""
-        self.token = token
-        self._database, self._scan_id, self._seconds = database, scan_id, seconds
-        self._ends = begun + seconds
-        self._stop = threading.Event()
-        self._renewer = threading.Thread(target=self._renew_on, name=f"lease-{scan_id}", daemon=True)
+    def __init__(
+        self,
+        database: Database,
+        scan_id: str,
+        token: str,
+        *,
+        begun: float,
+        seconds: float,
+        limit: float,
+        interrupt: Callable[[], None],
+    ) -> None:
+        """`begun`: `time.monotonic()` from before the claim. `seconds`: of the lease. `limit`: seconds for the whole
+        work. `interrupt`: ends whatever blocks; called from another thread, again and again."""
+        self._database, self._scan_id, self._token, self._seconds = database, scan_id, token, seconds
+        self._interrupt = interrupt
+        self._ends, self._limit_at = begun + seconds, begun + limit
+        self._fault: Exception | None = None
+        self._asked_to_stop = self._effects_under_way = False
+        self._done = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=f"{target.__name__}-{scan_id}", daemon=True)
+            for target in (self._renew_on, self._watch)
+        ]
+
+    @property
+    def fault(self) -> Exception | None:
+        """Why work has to end before it is done; None while it may go on."""
+        return self._fault
 
     def check(self, needed: float = 0) -> None:
-        """Return if the scan is ours for `needed` more seconds. Raises `LeaseLost`."""
+        """Return if work may go on for `needed` more seconds. Raises `LeaseLost`, `LeaseOver`, `TimeLimitExceeded`
+        and `Stopped`."""
+        if self._fault:
+            raise self._fault
         if time.monotonic() + needed > self._ends:
-            raise LeaseLost(f"the lease on {self._scan_id} is over; another worker may own it")
+            raise LeaseOver
+
+    def stop(self) -> None:
+        """Have the work end soon. Takes no lock: safe in a signal handler."""
+        self._asked_to_stop = True
+
+    def wait(self, seconds: float) -> bool:
+        """Pause; True if work has to end before it is done."""
+        over = time.monotonic() + seconds
+        while self._fault is None and time.monotonic() < over:
+            time.sleep(_TICK)
+        return self._fault is not None
+
+    @contextmanager
+    def effects(self) -> Iterator[None]:
+        """Around whatever changes a bucket: such a call must not outlive the lease, so then the process ends.
+
+        A time-out of the store's client is one of silence, not of the whole call; only the end of its process
+        surely ends it.
+        """
+        self._effects_under_way = True
+        try:
+            yield
+        finally:
+            self._effects_under_way = False
 
     def _renew_on(self) -> None:
-        while not self._stop.wait(self._seconds / 3):
+        pause = self._seconds / 3
+        while not self._done.wait(pause):
             try:
                 if not self._renew():
-                    self._ends = 0
+                    self._fault = self._fault or LeaseLost()
                     return
+                pause = self._seconds / 3
             except LazarettoError as fault:  # the lease runs on; perhaps the next renewal works
                 telemetry.warn(Log.LEASE_NOT_RENEWED, scan_id=self._scan_id, error=fault.message)
+                pause = self._seconds / 15
 
     def _renew(self) -> bool:
         begun = time.monotonic()
         until = clock.now() + timedelta(seconds=self._seconds)
         with self._database.write() as connection:
-            ours = tables.scans.c.token == self.token
-            if not scans.amend(connection, self._scan_id, ours, lease_until=until):
+            if not claims.renew(connection, self._scan_id, self._token, until):
                 return False
         self._ends = begun + self._seconds
         return True
 
+    def _watch(self) -> None:
+        while not self._done.wait(_TICK):
+            self._fault = self._fault or self._reason_to_end()
+            if self._fault:
+                self._interrupt()
+            if self._effects_under_way and time.monotonic() >= self._ends:
+                _die()
+
+    def _reason_to_end(self) -> Exception | None:
+        now = time.monotonic()
+        if self._asked_to_stop:
+            return Stopped()
+        if now >= self._ends:
+            return LeaseOver()
+        return TimeLimitExceeded() if now >= self._limit_at else None
+
     def __enter__(self) -> Self:
-        self._renewer.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._renewer.join()
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def _die() -> None:
+    """As a whole and at once; the sweeper finds what is left."""
+    os.kill(os.getpid(), signal.SIGKILL)

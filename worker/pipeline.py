@@ -7,43 +7,46 @@ by the sweeper: `scanning` starts over, `settling` goes on from the recorded ver
 
 from __future__ import annotations
 
-import secrets
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import or_
 
-from worker import clock, setback, telemetry
-from worker.errors import ContentChanged, LeaseLost, Permanent, ReencodingChanged
+from worker import telemetry
+from worker.custody import Custody
+from worker.errors import ContentChanged, Permanent, ReencodingChanged
 from worker.inspect import Inspection, Inspector, Picture
+from worker.keys import clean_key
 from worker.lease import Lease
 from worker.policy import Policy, PolicyFile, decide
-from worker.retries import Pace
-from worker.scan import Cause, Content, Promoted, Reason, ReasonCode, Scan, Status, Verdict
+from worker.scan import Cause, Content, Mover, Promoted, Reason, ReasonCode, Scan, Status, Verdict
+from worker.scratch import Scratch
 from worker.settings import Settings
-from worker.settle import Settler, clean_key
-from worker.store import scans
+from worker.settle import Settler
+from worker.store import claims
 from worker.store.database import Database
 from worker.store.rows import verdict_values
-from worker.store.tables import scans as rows
 from worker.telemetry import Log
-
-_ACTOR = "worker"
 
 
 class Pipeline:
     """The whole path of a scan. One per worker process; one scan at a time."""
 
     def __init__(
-        self, database: Database, inspector: Inspector, settler: Settler, policies: PolicyFile, settings: Settings
+        self,
+        database: Database,
+        custody: Custody,
+        inspector: Inspector,
+        settler: Settler,
+        policies: PolicyFile,
+        settings: Settings,
     ) -> None:
-        self._database, self._inspector, self._settler = database, inspector, settler
+        self._database, self._custody, self._inspector, self._settler = database, custody, inspector, settler
         self._policies, self._settings = policies, settings
-        self._pace = Pace(settings.max_attempts, settings.retry_base, settings.retry_cap)
+        self._lease: Lease | None = None
+        self._stopping = False
 
     def run(self, scan_id: str) -> None:
         """Bring a scan as far as it goes now; what stops it is decided upon and on record.
@@ -51,66 +54,85 @@ class Pipeline:
         Raises `DatabaseUnavailable` where nothing can be put on record; then the lease ends by itself.
         """
         begun = time.monotonic()
-        scan = self._claim(scan_id)
+        scan = None if self._stopping else self._custody.take(scan_id)
         if scan is None or scan.token is None:
             telemetry.say(Log.SCAN_NOT_OURS, scan_id=scan_id)
             return
         with (
             structlog.contextvars.bound_contextvars(scan_id=scan_id, request_id=scan.request_id),
-            Lease(self._database, scan_id, scan.token, self._settings.lease_seconds, begun) as lease,
+            self._leased(scan.id, scan.token, begun) as lease,
         ):
             try:
                 self._carry_through(scan, lease)
-            except LeaseLost:
-                telemetry.warn(Log.LEASE_LOST)
             except Exception as fault:  # noqa: BLE001 - whatever went wrong is decided upon
-                setback.record(self._database, scan, fault, self._pace)
+                self._custody.give_back(scan, lease.fault or fault)  # what is interrupted fails in ways of its own
+            finally:
+                self._lease = None
+
+    def stop(self) -> None:
+        """Hand back the scan at work, soon, and begin no other. Takes no lock: safe in a signal handler."""
+        self._stopping = True
+        if lease := self._lease:
+            lease.stop()
+
+    def _leased(self, scan_id: str, token: str, begun: float) -> Lease:
+        seconds, limit = self._settings.lease_seconds, self._settings.scan_timeout
+        interrupt = self._inspector.interrupt
+        self._lease = Lease(
+            self._database, scan_id, token, begun=begun, seconds=seconds, limit=limit, interrupt=interrupt
+        )
+        if self._stopping:
+            self._lease.stop()
+        return self._lease
 
     def _carry_through(self, scan: Scan, lease: Lease) -> None:
         """inspect ▸ decide ▸ settle, or settle alone where the verdict is on record already."""
         resumed = scan.status is Status.SETTLING
-        policy = self._policies.of(scan.service)
         with ExitStack() as desk:  # whatever is fetched or made lies here until the end
-            picture = None
+            proven: Scratch | None = None
             if not resumed:
-                verdict, picture = self._examine(scan, policy, desk)
-                scan = self._record(scan, verdict, policy)
+                verdict, proven = self._examine(scan, lease, desk)
+                scan = self._record(scan, verdict)
+
+            def bytes_to_promote() -> Scratch:
+                return proven or self._made_again(scan, lease, desk)
+
             try:
-                remade = lambda: picture or self._remade(scan, policy, desk)  # noqa: E731
-                self._settler.settle(scan, _content(scan), lease, remade, resumed)
+                self._settler.settle(scan, _content(scan), lease, bytes_to_promote, resumed)
             except ContentChanged:
                 scan = self._condemned(scan)
                 self._settler.delete(_content(scan), lease)
             self._finish(scan)
 
-    def _claim(self, scan_id: str) -> Scan | None:
-        """Make a scan ours: a waiting one that is due, or one whose settling was left. None: not to be had."""
-        now = clock.now()
-        ours = {"token": secrets.token_hex(16), "lease_until": now + timedelta(seconds=self._settings.lease_seconds)}
-        due = or_(rows.c.due_at.is_(None), rows.c.due_at <= now)
-        left = (rows.c.status == Status.SETTLING.value, rows.c.lease_until < now)
-        with self._database.write() as connection:
-            cause = Cause(_ACTOR, "claimed")
-            scan = scans.move(
-                connection, scan_id, Status.QUEUED, Status.SCANNING, cause, due, attempts=rows.c.attempts + 1, **ours
-            )
-            if scan is None and scans.amend(connection, scan_id, *left, **ours):
-                scan = scans.get(connection, scan_id)
-        return scan
-
-    def _examine(self, scan: Scan, policy: Policy, desk: ExitStack) -> tuple[Verdict, Picture | None]:
-        """inspect ▸ decide"""
+    def _examine(self, scan: Scan, lease: Lease, desk: ExitStack) -> tuple[Verdict, Scratch | None]:
+        """inspect ▸ decide; and the bytes that the verdict would promote."""
         try:
-            file = desk.enter_context(self._inspector.fetch(_content(scan)))
+            file = desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
         except ContentChanged:
             return Verdict(Status.REJECTED, (_changed(),)), None
-        inspection = self._inspector.inspect(file, scan, policy)
-        if inspection.picture:
-            desk.enter_context(inspection.picture.file)
-        return self._verdict(scan, inspection, policy), inspection.picture
+        inspection = self._inspector.inspect(file, scan, self._policy(scan))
+        picture = inspection.picture and desk.enter_context(inspection.picture.file)
+        lease.check()
+        return self._verdict(scan, inspection), picture or file
 
-    def _verdict(self, scan: Scan, inspection: Inspection, policy: Policy) -> Verdict:
-        status, reasons = decide(policy, inspection.findings)
+    def _made_again(self, scan: Scan, lease: Lease, desk: ExitStack) -> Scratch:
+        """The bytes to promote by a verdict that another worker recorded."""
+        file = desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
+        if scan.promoted is None or scan.promoted.sha256 == scan.sha256:
+            return file
+        picture = self._inspector.remake(file, scan.detected_type or "", self._policy(scan))
+        if not isinstance(picture, Picture):
+            raise ReencodingChanged
+        desk.enter_context(picture.file)
+        if picture.file.sha256() != scan.promoted.sha256:
+            raise ReencodingChanged
+        return picture.file
+
+    def _policy(self, scan: Scan) -> Policy:
+        return self._policies.of(scan.service)
+
+    def _verdict(self, scan: Scan, inspection: Inspection) -> Verdict:
+        status, reasons = decide(self._policy(scan), inspection.findings)
         findings = inspection.findings
         promoted = self._planned(scan, inspection) if status is Status.CLEAN else None
         return Verdict(status, reasons, findings.signatures, findings.detected_type, inspection.scanner, promoted)
@@ -122,46 +144,28 @@ class Pipeline:
         content = _content(scan)
         return Promoted(bucket, key, content.size, content.sha256, inspection.findings.detected_type)
 
-    def _record(self, scan: Scan, verdict: Verdict, policy: Policy) -> Scan:
+    def _record(self, scan: Scan, verdict: Verdict) -> Scan:
         """The verdict goes on record before any of its effects. Raises `LeaseLost`."""
-        cause = Cause(_ACTOR, _summary(verdict.status, verdict.reasons))
-        values = verdict_values(verdict) | {"policy": policy.fingerprint, "error": None}
-        return self._moved(scan, Status.SCANNING, Status.SETTLING, cause, **values)
+        values = verdict_values(verdict) | {"policy": self._policy(scan).fingerprint, "error": None, "setbacks": 0}
+        return self._move(scan, Status.SETTLING, _summary(verdict.status, verdict.reasons), **values)
 
     def _condemned(self, scan: Scan) -> Scan:
         """The bytes changed after the verdict, which goes on record before they are deleted. Raises `LeaseLost`."""
         reasons = (*scan.reasons, _changed())
         verdict = Verdict(Status.REJECTED, reasons, scan.signatures, scan.detected_type, scan.scanner)
-        ours = (rows.c.status == Status.SETTLING.value, rows.c.token == scan.token)
         with self._database.write() as connection:
-            if not scans.amend(connection, scan.id, *ours, **verdict_values(verdict)):
-                raise LeaseLost
+            claims.amend(connection, scan, **verdict_values(verdict))
         return replace(scan, verdict=verdict.status, reasons=reasons, promoted=None)
-
-    def _remade(self, scan: Scan, policy: Policy, desk: ExitStack) -> Picture:
-        """The image of a verdict that another worker recorded, made again."""
-        file = desk.enter_context(self._inspector.fetch(_content(scan)))
-        picture = self._inspector.remake(file, scan.detected_type or "", policy)
-        if not isinstance(picture, Picture):
-            raise ReencodingChanged
-        desk.enter_context(picture.file)
-        if scan.promoted is None or picture.file.sha256() != scan.promoted.sha256:
-            raise ReencodingChanged
-        return picture
 
     def _finish(self, scan: Scan) -> None:
         target = scan.verdict or Status.UNSCANNABLE
         held = scan.quarantine_key if target is Status.UNSCANNABLE else None
-        cause = Cause(_ACTOR, _summary(target, scan.reasons))
-        ended = self._moved(scan, Status.SETTLING, target, cause, quarantine_key=held, error=None)
+        ended = self._move(scan, target, _summary(target, scan.reasons), quarantine_key=held, error=None, setbacks=0)
         telemetry.say(Log.SCAN_ENDED, status=ended.status.value, attempts=ended.attempts, size=ended.size)
 
-    def _moved(self, scan: Scan, source: Status, target: Status, cause: Cause, **values: Any) -> Scan:
+    def _move(self, scan: Scan, target: Status, why: str, **values: Any) -> Scan:
         with self._database.write() as connection:
-            moved = scans.move(connection, scan.id, source, target, cause, rows.c.token == scan.token, **values)
-        if moved is None:
-            raise LeaseLost
-        return moved
+            return claims.move(connection, scan, target, Cause(Mover.WORKER, why, self._custody.actor), **values)
 
 
 def _content(scan: Scan) -> Content:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -30,6 +31,12 @@ class Policy(BaseModel):
     max_size: ByteSize  # bytes
     max_pixels: int = Field(gt=0)  # of one frame or page
     max_frames: int = Field(gt=0)  # of an animation; pages of a TIFF
+    retention_days: int = Field(30, gt=0)  # how long a file is held that could not be scanned, or whose scan failed
+
+    @property
+    def retention(self) -> timedelta:
+        """How long a held file waits for somebody to decide."""
+        return timedelta(days=self.retention_days)
 
     @property
     def fingerprint(self) -> str:

@@ -9,13 +9,6 @@ from typing import Any
 from worker.adapters.object_store import ObjectStore
 from worker.scan import Content
 
-PREFIX = "sealed/"
-
-
-def sealed_key(scan_id: str) -> str:
-    """Where a scan's bytes lie. Only we write there: no presigned form and no service reaches it."""
-    return PREFIX + scan_id
-
 
 class QuarantineWriter:
     """One object, written chunk by chunk: in one call where it fits into a part, as a multipart upload otherwise.
@@ -85,7 +78,7 @@ class QuarantineWriter:
             return self._objects.put(self._bucket, self.key, rest)
         if rest:
             self._send_part(rest)
-        return self._objects.complete(self._bucket, self.key, self.upload, self._parts)
+        return self._objects.complete(self._bucket, self.key, self.upload, self._parts, self.size)
 
     def _remove(self) -> None:
         if self.upload is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.errors import Permanent, Transient
+from worker.errors import Permanent, ReencodingChanged, Stopped, Transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,14 @@ class Pace:
     max_attempts: int
     base: float
     cap: float
+
+    def pause(self, setbacks: int, jitter: float) -> float:
+        """How long to wait after so many setbacks in a row: doubling, up to the cap, and never all at once.
+
+        `jitter` in [0, 1) spreads the work that an outage stopped at once.
+        """
+        longest = min(self.cap, self.base * 2.0 ** min(setbacks, 32))
+        return longest * (0.5 + jitter / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +39,19 @@ class Enough:
     why: str
 
 
-def after(fault: Exception, attempts: int, pace: Pace, jitter: float) -> Again | Enough:
-    """What to do after `fault` ended attempt number `attempts` (from 1).
+def after(fault: Exception, attempts: int, setbacks: int, pace: Pace, jitter: float) -> Again | Enough:
+    """What to do after `fault` ended attempt number `attempts` (from 1), which `setbacks` others preceded in a row.
 
-    `jitter` in [0, 1) spreads the work that an outage stopped at once. A dependency that cannot be reached says
-    nothing about the file and uses up no attempt; a fault that we do not know counts like any other.
+    A dependency that cannot be reached says nothing about the file and uses up no attempt; a fault that we do not
+    know counts like any other.
     """
     if isinstance(fault, Permanent):
         return Enough(str(fault))
+    if isinstance(fault, Stopped):
+        return Again(0, counts=False)
+    if isinstance(fault, ReencodingChanged):  # nothing is decided about these bytes: no end, however often
+        return Again(pace.pause(setbacks, jitter), counts=True)
     counts = not isinstance(fault, Transient) or fault.counts
     if counts and attempts >= pace.max_attempts:
         return Enough(f"{attempts} attempts failed, the last one so: {fault}")
-    pause = min(pace.cap, pace.base * 2 ** (attempts - 1 if counts else 1))
-    return Again(pause * (0.5 + jitter / 2), counts)
+    return Again(pace.pause(setbacks, jitter), counts)

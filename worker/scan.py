@@ -32,6 +32,7 @@ class Status(StrEnum):
 
 PENDING = frozenset({Status.RECEIVING, Status.QUEUED, Status.SCANNING, Status.SETTLING})
 PROMOTED = frozenset({Status.CLEAN, Status.RELEASED})
+HELD = frozenset({Status.UNSCANNABLE, Status.FAILED})  # in quarantine until somebody decides, or retention ends
 
 
 class Mover(StrEnum):
@@ -62,7 +63,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.RECEIVING, _S.EXPIRED, _M.SWEEPER, "the upload was abandoned"),
     Transition(_S.QUEUED, _S.SCANNING, _M.WORKER, "claimed"),
     Transition(_S.SCANNING, _S.SETTLING, _M.WORKER, "verdict recorded"),
-    Transition(_S.SCANNING, _S.QUEUED, _M.WORKER, "a dependency failed; due again later"),
+    Transition(_S.SCANNING, _S.QUEUED, _M.WORKER, "a dependency failed, or the worker was stopped; due again"),
     Transition(_S.SCANNING, _S.FAILED, _M.WORKER, "no attempts left, or a permanent fault"),
     Transition(_S.SCANNING, _S.QUEUED, _M.SWEEPER, "the worker was lost"),
     Transition(_S.SCANNING, _S.FAILED, _M.SWEEPER, "the worker was lost too often"),
@@ -71,9 +72,11 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.SETTLING, _S.REJECTED, _M.WORKER, "deleted"),
     Transition(_S.SETTLING, _S.UNSCANNABLE, _M.WORKER, "held"),
     Transition(_S.SETTLING, _S.QUEUED, _M.WORKER, "re-encoding gave other bytes than those proven clean; start over"),
+    *(Transition(source, _S.EXPIRED, _M.SWEEPER, "held until its retention ended") for source in sorted(HELD)),
+    *(Transition(source, _S.ERASED, _M.SERVICE, "erased on request") for source in _S if source is not _S.ERASED),
 )
 
-ALLOWED: frozenset[tuple[Status, Status]] = frozenset((each.source, each.target) for each in TRANSITIONS)
+ALLOWED: frozenset[tuple[Status, Status, Mover]] = frozenset(each[:3] for each in TRANSITIONS)
 
 
 class ReasonCode(StrEnum):
@@ -182,6 +185,7 @@ class Scan:
     scanner: ScannerInfo | None = None
     promoted: Promoted | None = None
     policy: str | None = None  # fingerprint of the policy that decided
+    setbacks: int = 0  # in a row; the pause grows with them
     error: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     request_id: str | None = None
@@ -189,6 +193,7 @@ class Scan:
     lease_until: datetime | None = None
     due_at: datetime | None = None
     enqueued_at: datetime | None = None
+    tidy_at: datetime | None = None  # when the sweeper looks, after the end, that the buckets hold what they should
     finished_at: datetime | None = None
 
 
@@ -209,6 +214,7 @@ class Event:
 class Cause:
     """Who moves a scan and why: what the event will say."""
 
-    actor: str
+    mover: Mover
     reason: str
+    actor: str | None = None  # who exactly; None: the mover's own name says enough
     request_id: str | None = None  # None: the request that brought the scan

@@ -89,6 +89,23 @@ class Scanners:
             return _meaning(reply, info)
         raise ScannerUnavailable("no scanner takes work: " + "; ".join(refusals))
 
+    def check(self) -> None:
+        """Return if at least one scanner takes work. Raises `ScannerUnavailable`."""
+        refusals = []
+        for endpoint in self._endpoints:
+            try:
+                self._trusted(endpoint)
+            except ScannerUnavailable as fault:
+                refusals.append(fault.message)
+            else:
+                return
+        raise ScannerUnavailable("no scanner takes work: " + "; ".join(refusals))
+
+    def interrupt(self) -> None:
+        """Hang up on every scanner that is at work for us; whoever waits for it gets `ScannerFailed`."""
+        for endpoint in self._endpoints:
+            endpoint.interrupt()
+
     def watch(self) -> None:
         """Look at every scanner now and regularly, until `close`; what is found goes on record. For a thread."""
         pause = 0.0

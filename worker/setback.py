@@ -9,65 +9,37 @@ from typing import Any
 from sqlalchemy import Connection
 
 from worker import clock, retries, telemetry
-from worker.errors import Internal, LazarettoError, ReencodingChanged
+from worker.errors import Internal, LazarettoError, LeaseLost, ReencodingChanged
 from worker.retries import Again, Enough, Pace
-from worker.scan import Cause, Scan, Status
-from worker.store import scans
+from worker.scan import Cause, Mover, Scan, Status
+from worker.store import claims
 from worker.store.database import Database
 from worker.store.rows import verdict_values
-from worker.store.tables import scans as rows
+from worker.store.tables import scans as table
 from worker.telemetry import Log
 
-_ACTOR = "worker"
+_LET_GO: dict[str, Any] = {"token": None, "enqueued_at": None}
 
 
-def record(database: Database, scan: Scan, fault: Exception, pace: Pace) -> None:
-    """Decide what follows `fault` and put it on record, as the holder of `scan.token`; a lost race changes nothing.
+def record(database: Database, claimed: Scan, fault: Exception, actor: str, pace: Pace) -> None:
+    """Decide what follows `fault` and put it on record, as the holder of `claimed.token`.
 
-    Before the verdict the scan is queued again, or ends `failed`. After it, the verdict stands and settling is
-    repeated, however often. Raises `DatabaseUnavailable`.
+    Before the verdict the scan is queued again, or ends `failed`. After it the verdict stands, and settling is
+    repeated, however often. Raises `LeaseLost` where the scan is somebody else's by now, and `DatabaseUnavailable`.
     """
-    decision = retries.after(fault, scan.attempts, pace, random.random())  # noqa: S311 - only jitter
     with database.write() as connection:
-        if isinstance(fault, ReencodingChanged):  # nothing was decided about these bytes: not an end, however often
-            _queue(connection, scan, Status.SETTLING, fault, Again(pace.base, counts=True))
+        scan = claims.held(connection, claimed.id, claimed.token or "")
+        if scan is None:
+            raise LeaseLost
+        decision = retries.after(fault, scan.attempts, scan.setbacks, pace, random.random())  # noqa: S311 - jitter
+        if scan.status is Status.SETTLING and not isinstance(fault, ReencodingChanged):
+            seconds = decision.seconds if isinstance(decision, Again) else pace.pause(scan.setbacks, 1)
+            _repeat_settling(connection, scan, fault, seconds)
         elif isinstance(decision, Again):
-            if not _queue(connection, scan, Status.SCANNING, fault, decision):
-                _repeat_settling(connection, scan, fault, decision.seconds)
-        elif not _fail(connection, scan, fault, decision):
-            _repeat_settling(connection, scan, fault, pace.cap)
-
-
-def _fail(connection: Connection, scan: Scan, fault: Exception, decision: Enough) -> bool:
-    error, ours = told(fault), rows.c.token == scan.token
-    cause = Cause(_ACTOR, f"gave up after attempt {scan.attempts}: {error['message']}")
-    failed = scans.move(connection, scan.id, Status.SCANNING, Status.FAILED, cause, ours, error=error)
-    if failed:
-        telemetry.alarm(Log.SCAN_FAILED, why=decision.why, exc_info=fault)
-    return failed is not None
-
-
-def _queue(connection: Connection, scan: Scan, source: Status, fault: Exception, decision: Again) -> bool:
-    cause, ours, error = Cause(_ACTOR, told(fault)["message"]), rows.c.token == scan.token, told(fault)
-    values: dict[str, Any] = {"due_at": clock.now() + timedelta(seconds=decision.seconds), "error": error}
-    values |= {"token": None, "lease_until": None, "enqueued_at": None} | verdict_values(None)
-    if not decision.counts:
-        values["attempts"] = rows.c.attempts - 1
-    queued = scans.move(connection, scan.id, source, Status.QUEUED, cause, ours, **values)
-    if queued:
-        known = isinstance(fault, LazarettoError)
-        telemetry.warn(
-            Log.SCAN_POSTPONED, error=str(fault), seconds=decision.seconds, exc_info=None if known else fault
-        )
-    return queued is not None
-
-
-def _repeat_settling(connection: Connection, scan: Scan, fault: Exception, seconds: float) -> None:
-    """The lease of nobody ends when it is time; then the sweeper hands the scan over again."""
-    error, until = told(fault), clock.now() + timedelta(seconds=seconds)
-    ours = (rows.c.status == Status.SETTLING.value, rows.c.token == scan.token)
-    if scans.amend(connection, scan.id, *ours, error=error, token=None, lease_until=until, enqueued_at=None):
-        telemetry.alarm(Log.SETTLING_POSTPONED, error=error, seconds=seconds, exc_info=fault)
+            _queue(connection, scan, fault, actor, decision)
+        else:
+            _fail(connection, scan, fault, actor)
+    _log(scan, fault, decision)
 
 
 def told(fault: Exception) -> dict[str, Any]:
@@ -76,3 +48,35 @@ def told(fault: Exception) -> dict[str, Any]:
         message = fault.public if isinstance(fault, Internal) else fault.message
         return {"code": fault.code, "message": message, "retryable": fault.retryable}
     return {"code": "internal_error", "message": f"unexpected {type(fault).__name__}; see the log", "retryable": True}
+
+
+def _fail(connection: Connection, scan: Scan, fault: Exception, actor: str) -> None:
+    error = told(fault)
+    cause = Cause(Mover.WORKER, f"gave up after attempt {scan.attempts}: {error['message']}", actor)
+    claims.move(connection, scan, Status.FAILED, cause, error=error, setbacks=0)
+
+
+def _queue(connection: Connection, scan: Scan, fault: Exception, actor: str, decision: Again) -> None:
+    error, due_at = told(fault), clock.now() + timedelta(seconds=decision.seconds)
+    values = _LET_GO | {"lease_until": None, "due_at": due_at, "error": error, "setbacks": scan.setbacks + 1}
+    if not decision.counts:
+        values["attempts"] = table.c.attempts - 1
+    cause = Cause(Mover.WORKER, error["message"], actor)
+    claims.move(connection, scan, Status.QUEUED, cause, **values, **verdict_values(None))
+
+
+def _repeat_settling(connection: Connection, scan: Scan, fault: Exception, seconds: float) -> None:
+    """The lease of nobody ends when it is time; then the sweeper hands the scan over again."""
+    until = clock.now() + timedelta(seconds=seconds)
+    claims.amend(connection, scan, **_LET_GO, lease_until=until, error=told(fault), setbacks=scan.setbacks + 1)
+
+
+def _log(scan: Scan, fault: Exception, decision: Again | Enough) -> None:
+    trace = None if isinstance(fault, LazarettoError) else fault
+    seconds = decision.seconds if isinstance(decision, Again) else None
+    if scan.status is Status.SETTLING:
+        telemetry.alarm(Log.SETTLING_POSTPONED, error=str(fault), seconds=seconds, exc_info=trace)
+    elif isinstance(decision, Enough):
+        telemetry.alarm(Log.SCAN_FAILED, why=decision.why, exc_info=fault)
+    else:
+        telemetry.warn(Log.SCAN_POSTPONED, error=str(fault), seconds=seconds, exc_info=trace)

@@ -59,10 +59,11 @@ class Settings(BaseSettings):
     memory_limit: int = Field(16 * MIB, description="files up to this size are scanned from memory, not disk")
     scratch_dir: Path | None = Field(None, description="where larger files lie while scanned; None: $TMPDIR")
     lease_seconds: float = Field(30, gt=3, description="a worker that is silent for so long has lost its scan")
-    scan_timeout: float = Field(600, gt=0, description="the longest a scanner may take for one file")
+    scan_timeout: float = Field(600, gt=0, description="the longest one attempt at a scan may take")
     max_attempts: int = Field(3, ge=1, description="attempts that count, before `failed`")
     retry_base: float = Field(2, gt=0, description="the first pause before another attempt; doubles")
-    retry_cap: float = Field(300, gt=0, description="the longest pause before another attempt")
+    retry_cap: float = Field(60, gt=0, description="the longest pause before another attempt")
+    stop_seconds: float = Field(25, gt=0, description="how long running scans may go on after SIGTERM")
     visibility_timeout: float = Field(3600, description="Redis redelivers a task unacknowledged for so long")
 
     # Dependencies
@@ -77,7 +78,7 @@ class Settings(BaseSettings):
     sandbox_output: int = Field(512 * MIB, description="bytes that one call may write")
 
     # Recovery
-    receive_timeout: float = Field(86400, description="an upload without an end for so long is expired")
+    receive_timeout: float = Field(86400, description="multipart uploads that nobody ends for so long are aborted")
     enqueue_grace: float = Field(10, description="how long after its enqueue a task is not enqueued again")
 
     @field_validator("clamd", mode="before")
@@ -100,6 +101,12 @@ class Settings(BaseSettings):
         """The longest that one call to the store takes, in seconds: it is repeated once, after at most a second.
         A lease is renewed at a third of its length, so two thirds of it are left at any moment."""
         return 2 * (self.s3_timeout + self.connect_timeout) + 1
+
+    @property
+    def receive_lease(self) -> float:
+        """How long an upload's API process may be silent, in seconds, before the upload is given up: as long as its
+        client may be, and the store."""
+        return self.upload_idle_timeout + 2 * self.lease_seconds
 
     @property
     def task_limit(self) -> float:

@@ -7,57 +7,46 @@ from functools import partial
 
 from worker.adapters.object_store import Label, ObjectStore, Place
 from worker.errors import Permanent
-from worker.inspect import Picture
 from worker.lease import Lease
 from worker.scan import Content, Promoted, Scan, ScannerInfo, Status
-
-
-def clean_key(scan: Scan) -> str:
-    """Where this decision's promoted object lies: a later decision writes elsewhere, so a late call of an earlier
-    one cannot harm it."""
-    return f"{scan.service}/{scan.id}/{scan.decision}"
+from worker.scratch import Scratch
 
 
 class Settler:
     """The only code that writes to the clean bucket."""
 
     def __init__(self, objects: ObjectStore, *, quarantine: str, call_seconds: float) -> None:
-        """`quarantine`: the bucket. `call_seconds`: the longest that one call to the store may take."""
+        """`quarantine`: the bucket. `call_seconds`: how long one call to the store may take at least."""
         self._objects, self._quarantine, self._call_seconds = objects, quarantine, call_seconds
 
-    def settle(self, scan: Scan, content: Content, lease: Lease, remade: Callable[[], Picture], resumed: bool) -> None:
+    def settle(self, scan: Scan, content: Content, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
         """Make the buckets say what the verdict says. Nothing is in quarantine afterwards, unless it is held.
 
-        `remade` gives the re-encoded image where one is to be promoted. `resumed`: an earlier attempt may have
-        come some way. Raises `LeaseLost`, `ContentChanged`, `ObjectMissing` and what the store raises.
+        `proven` gives the very bytes that were proven clean, or the image made of them. They are written, not copied
+        inside the store: whatever lies in quarantine by now, nobody has looked at it.
+        `resumed`: an earlier attempt may have come some way. Raises what `Lease.check`, `proven` and the store raise.
         """
         if scan.verdict is Status.UNSCANNABLE:
             return
         if scan.verdict is Status.CLEAN:
-            self._promote(scan, content, lease, remade, resumed)
+            self._promote(scan, lease, proven, resumed)
         self.delete(content, lease)
 
     def delete(self, content: Content, lease: Lease) -> None:
         """Whatever lies there now, also nothing."""
-        lease.check(self._call_seconds)
-        self._objects.delete(self._quarantine, content.key)
+        with lease.effects():
+            lease.check(self._call_seconds)
+            self._objects.delete(self._quarantine, content.key)
 
-    def _promote(
-        self, scan: Scan, content: Content, lease: Lease, remade: Callable[[], Picture], resumed: bool
-    ) -> None:
+    def _promote(self, scan: Scan, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
         target = scan.promoted
         if target is None:
             raise Permanent(f"scan {scan.id} is to be clean, but no object to promote is on record")
         if resumed and self._is_there(target):
             return
         label, place = _label(scan, target, scan.scanner), Place(target.bucket, target.key)
-        check = partial(lease.check, self._call_seconds)
-        if target.sha256 == content.sha256:
-            source = Place(self._quarantine, content.key)
-            self._objects.copy(source, content.etag, content.size, place, label, check)
-            return
-        with remade().file.reader() as body:
-            self._objects.put_file(place, body, target.size, label, check)
+        with proven().reader() as body, lease.effects():
+            self._objects.put_file(place, body, target.size, label, partial(lease.check, self._call_seconds))
 
     def _is_there(self, target: Promoted) -> bool:
         found = self._objects.head(target.bucket, target.key)

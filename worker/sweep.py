@@ -5,104 +5,145 @@ Any number of sweepers may run at any time: each step is a guarded update, and h
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement
 
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import LazarettoError
-from worker.scan import Cause, Status
+from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
+from worker.policy import PolicyFile
+from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
-from worker.store import scans, tables
+from worker.store import backlog, scans
 from worker.store.database import Database
-from worker.store.tables import scans as rows
 from worker.telemetry import Log
+from worker.tidy import Tidier
 
-_BATCH = 1000
-_ACTOR = "sweeper"
+_BATCH = 500
+_STALE_UPLOADS_SECONDS = 600.0  # between two looks at what nobody may ever look at
 
 
 @dataclass(slots=True)
 class Swept:
     """What one sweep did, in numbers."""
 
-    enqueued: int = 0
-    leases_ended: int = 0
-    failed: int = 0
-    expired: int = 0
-    emptied: int = 0
+    enqueued: int = 0  # scans that no task stood for
+    leases_ended: int = 0  # scans whose worker was lost, and which start over
+    failed: int = 0  # scans whose worker was lost too often
+    abandoned: int = 0  # uploads that nobody goes on with
+    expired: int = 0  # files held for longer than the policy says
+    tidied: int = 0  # ended scans whose buckets were looked at once more
+    uploads_aborted: int = 0  # multipart uploads that nobody ended
 
 
 class Sweeper:
     """The only thing that recovers."""
 
-    def __init__(self, database: Database, objects: ObjectStore, queue: TaskQueue, settings: Settings) -> None:
-        self._database, self._objects, self._queue, self._settings = database, objects, queue, settings
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        queue: TaskQueue,
+        policies: PolicyFile,
+        settings: Settings,
+    ) -> None:
+        self._database, self._objects, self._queue = database, objects, queue
+        self._policies, self._settings = policies, settings
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        self._tidier = Tidier(database, objects, settings)
+        self._patient_until = 0.0  # monotonic: until then no lease is ended
+        self._aborted_at: float | None = None  # monotonic
 
     def sweep(self) -> Swept:
-        """Look once. Raises `DatabaseUnavailable`, `QueueUnavailable` and what the object store raises; then the next
-        sweep goes on."""
-        swept = Swept()
-        self._end_leases(swept)
-        self._expire_uploads(swept)
-        self._empty(swept)
-        self._enqueue(swept)
+        """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
+        swept, faults = Swept(), list[LazarettoError]()
+        steps = (self._end_leases, self._give_up_uploads, self._enqueue, self._expire, self._tidy, self._abort_stale)
+        for step in steps:
+            try:
+                step(swept)
+            except LazarettoError as fault:
+                faults.append(fault)
         if any(asdict(swept).values()):
             telemetry.say(Log.SWEPT, **asdict(swept))
+        if faults:
+            self._bear(faults)
+            raise faults[0]
         return swept
+
+    def _bear(self, faults: list[LazarettoError]) -> None:
+        """No worker could renew its lease while the database was away: each gets the time to come back."""
+        if any(isinstance(fault, DatabaseUnavailable) for fault in faults):
+            self._patient_until = time.monotonic() + self._settings.lease_seconds
 
     def _end_leases(self, swept: Swept) -> None:
         """Scans whose worker is silent: again, or `failed` where it was lost too often."""
-        over = and_(rows.c.status == Status.SCANNING.value, rows.c.lease_until < clock.now())
-        for scan_id, attempts in self._found(over, rows.c.attempts):
-            if attempts < self._settings.max_attempts:
+        if time.monotonic() < self._patient_until:
+            return
+        over = backlog.lost_workers(clock.now())
+        for scan in self._found(over):
+            if scan.attempts < self._settings.max_attempts:
                 values = {"token": None, "lease_until": None, "enqueued_at": None}
-                swept.leases_ended += self._move(
-                    scan_id, Status.SCANNING, Status.QUEUED, "the worker was lost", over, **values
-                )
+                swept.leases_ended += self._move(scan, Status.QUEUED, "the worker was lost", over, **values)
                 continue
-            why = f"worker lost {attempts} times"
+            why = f"worker lost {scan.attempts} times"
             error = {"code": "worker_lost", "message": why, "retryable": True}
-            swept.failed += self._move(scan_id, Status.SCANNING, Status.FAILED, why, over, error=error)
+            swept.failed += self._move(scan, Status.FAILED, why, over, error=error)
 
-    def _expire_uploads(self, swept: Swept) -> None:
-        """Uploads that were begun and never ended."""
-        limit = clock.now() - timedelta(seconds=self._settings.receive_timeout)
-        abandoned = and_(rows.c.status == Status.RECEIVING.value, rows.c.updated_at < limit)
-        for (scan_id,) in self._found(abandoned):
-            swept.expired += self._move(
-                scan_id, Status.RECEIVING, Status.EXPIRED, "the upload was abandoned", abandoned
-            )
+    def _give_up_uploads(self, swept: Swept) -> None:
+        """Uploads whose API process is silent."""
+        abandoned = backlog.abandoned_uploads(clock.now())
+        values = {"tidy_at": clock.now() + self._lease}
+        for scan in self._found(abandoned):
+            swept.abandoned += self._move(scan, Status.EXPIRED, "the upload was abandoned", abandoned, **values)
 
-    def _empty(self, swept: Swept) -> None:
-        """What uploads left in quarantine that did not become scans; a lease after their end, when nobody writes there
-        any more. The key stays on the record until the bytes are gone."""
-        limit = clock.now() - timedelta(seconds=self._settings.lease_seconds)
-        left = and_(tables.leftover(), rows.c.updated_at < limit)
-        for scan_id, key in self._found(left, rows.c.quarantine_key):
-            self._objects.abort_all(self._settings.quarantine_bucket, key)
-            self._objects.delete(self._settings.quarantine_bucket, key)
-            with self._database.write() as connection:
-                swept.emptied += scans.amend(connection, scan_id, left, quarantine_key=None)
+    def _expire(self, swept: Swept) -> None:
+        """Files that nobody released or tried again while they were held."""
+        held = backlog.held_before(clock.now() - self._policies.default.retention)
+        for scan in self._found(held):
+            why = f"held for {self._policies.default.retention_days} days"
+            swept.expired += self._move(scan, Status.EXPIRED, why, held, tidy_at=clock.now())
+
+    def _tidy(self, swept: Swept) -> None:
+        """Scans that ended while somebody may still have been writing."""
+        for scan in self._found(backlog.untidy(clock.now())):
+            self._tidier.tidy(scan)
+            swept.tidied += 1
+
+    def _abort_stale(self, swept: Swept) -> None:
+        """Multipart uploads that no record leads to: a service's own, or what an outage made of ours."""
+        now = time.monotonic()
+        if self._aborted_at is not None and now < self._aborted_at + _STALE_UPLOADS_SECONDS:
+            return
+        before = clock.now() - timedelta(seconds=self._settings.receive_timeout)
+        for bucket in (self._settings.quarantine_bucket, self._settings.clean_bucket):
+            swept.uploads_aborted += self._objects.abort_all(bucket, "", before)
+        self._aborted_at = now
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""
-        now = clock.now()
-        lost = or_(rows.c.enqueued_at.is_(None), rows.c.enqueued_at < self._lost_before(now))
-        waiting = and_(rows.c.status == Status.QUEUED.value, or_(rows.c.due_at.is_(None), rows.c.due_at <= now), lost)
-        left = and_(rows.c.status == Status.SETTLING.value, rows.c.lease_until < now, lost)
-        for condition in (waiting, left):
-            for (scan_id,) in self._found(condition):
-                with self._database.write() as connection:
-                    ours = scans.amend(connection, scan_id, condition, enqueued_at=clock.now())
-                if ours:
+        while ids := self._take_unqueued():
+            for at, scan_id in enumerate(ids):
+                try:
                     self._queue.enqueue(scan_id)
-                    swept.enqueued += 1
+                except QueueUnavailable:
+                    with self._database.write() as connection:
+                        backlog.put_back(connection, ids[at:])
+                    raise
+                swept.enqueued += 1
+            if len(ids) < _BATCH:
+                return
+
+    def _take_unqueued(self) -> list[str]:
+        now = clock.now()
+        lost_before = self._lost_before(now)
+        with self._database.write() as connection:
+            return backlog.take_unqueued(connection, now, lost_before, _BATCH)
 
     def _lost_before(self, now: datetime) -> datetime:
         """Redis serves first in, first out: what was enqueued before the next in line is not in it any more."""
@@ -110,17 +151,14 @@ class Sweeper:
         next_in_line = self._queue.waiting_since()
         return min(now, next_in_line or now) - grace
 
-    def _found(self, condition: ColumnElement[bool], *columns: ColumnElement[Any]) -> list[tuple[Any, ...]]:
+    def _found(self, condition: ColumnElement[bool]) -> list[Scan]:
         with self._database.read() as connection:
-            return [
-                tuple(row) for row in connection.execute(select(rows.c.id, *columns).where(condition).limit(_BATCH))
-            ]
+            return backlog.find(connection, condition, _BATCH)
 
-    def _move(
-        self, scan_id: str, source: Status, target: Status, why: str, guard: ColumnElement[bool], **values: Any
-    ) -> bool:
+    def _move(self, scan: Scan, target: Status, why: str, guard: ColumnElement[bool], **values: Any) -> bool:
+        cause = Cause(Mover.SWEEPER, why)
         with self._database.write() as connection:
-            return scans.move(connection, scan_id, source, target, Cause(_ACTOR, why), guard, **values) is not None
+            return scans.move(connection, scan.id, scan.status, target, cause, guard, **values) is not None
 
 
 def run(sweeper: Sweeper, wait: Callable[[], bool]) -> None:

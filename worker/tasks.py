@@ -11,7 +11,9 @@ from worker import telemetry
 from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import SCAN_TASK, make_celery
+from worker.custody import Custody
 from worker.errors import DatabaseUnavailable
+from worker.gate import Gate
 from worker.inspect import Inspector
 from worker.pipeline import Pipeline
 from worker.policy import PolicyFile
@@ -43,7 +45,9 @@ class Parts:
             scratch_dir=settings.scratch_dir,
         )
         settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
-        self.pipeline = Pipeline(self.database, inspector, settler, PolicyFile.load(settings.policy_file), settings)
+        custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
+        policies = PolicyFile.load(settings.policy_file)
+        self.pipeline = Pipeline(self.database, custody, inspector, settler, policies, settings)
 
     def start(self) -> None:
         """Look at the scanners before the first scan, and from then on regularly."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import threading
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -13,6 +15,7 @@ from worker import migrations, telemetry
 from worker import sweep as sweeping
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
+from worker.policy import PolicyFile
 from worker.settings import load
 from worker.store.database import Database
 
@@ -39,6 +42,7 @@ def sweep(
     every: Annotated[
         float | None, typer.Option(parser=seconds, metavar="PERIOD", help="Sweep on, with this pause: 5s.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
     """Recover what was lost on the way: once, or with --every for ever. Any number may run."""
     telemetry.configure()
@@ -47,10 +51,12 @@ def sweep(
         Database(settings.database_url.get_secret_value()),
         ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout),
         TaskQueue(settings),
+        PolicyFile.load(settings.policy_file),
         settings,
     )
     if every is None:
-        typer.echo(sweeper.sweep())
+        numbers = asdict(sweeper.sweep())
+        typer.echo(json.dumps(numbers) if as_json else "\n".join(f"{name:16} {n}" for name, n in numbers.items()))
         return
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

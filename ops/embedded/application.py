@@ -10,6 +10,7 @@ import httpx
 from ops.embedded.programs import ours
 from ops.embedded.service import Service
 
+_HAND_BACK_SECONDS = 7  # from the end of a worker's stop_seconds to its own; mostly it takes three
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where one connects to what listens everywhere)
 
 
@@ -69,9 +70,10 @@ class Api(Service):
 
 def worker(processes: int, variables: Mapping[str, str]) -> Part:
     """The Celery worker, which does one scan in each of its processes."""
+    stop_seconds = float(variables["LAZARETTO_STOP_SECONDS"]) + _HAND_BACK_SECONDS
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
     celery = ["celery", "-A", "worker.tasks", "worker", "--queues", "scans", "--concurrency", str(processes), *quiet]
-    return Part("worker", celery, variables)
+    return Part("worker", celery, variables, stop_seconds)
 
 
 def sweeper(variables: Mapping[str, str]) -> Part:

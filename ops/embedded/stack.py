@@ -21,6 +21,8 @@ from ops.embedded.servers import compose
 from ops.embedded.supervisor import Supervisor
 from ops.samples import write_samples
 
+_STOP_SECONDS = "8"  # an operator who pressed Ctrl-C waits for it; what is handed back goes on with the next start
+
 
 def run(wishes: Wishes) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP. Raises `StackFault` when it cannot."""
@@ -45,8 +47,9 @@ def _serve(supervisor: Supervisor, home: Home, wishes: Wishes) -> None:
     began = time.monotonic()
     host, port = _address(wishes)
     servers = compose(home, wishes, say)
+    stop_seconds = wishes.given("LAZARETTO_STOP_SECONDS") or _STOP_SECONDS
     fixed = {"LAZARETTO_HOME": str(home.path), "LAZARETTO_HOST": host, "LAZARETTO_PORT": str(port)}
-    variables = complete(wishes, fixed | servers.settings)
+    variables = complete(wishes, fixed | {"LAZARETTO_STOP_SECONDS": stop_seconds} | servers.settings)
     write_stack_env(home.path / "stack.env", variables)
 
     supervisor.launch(*servers.services)

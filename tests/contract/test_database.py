@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 
 from worker import clock, migrations, services
 from worker.errors import DatabaseUnavailable
-from worker.scan import Cause, Promoted, Reason, ReasonCode, Scan, ScannerInfo, Status, Verdict
+from worker.scan import Cause, Mover, Promoted, Reason, ReasonCode, Scan, ScannerInfo, Status, Verdict
 from worker.services import Scope
 from worker.store import events, scanners, scans
 from worker.store.database import Database
@@ -24,7 +24,7 @@ from worker.store.rows import verdict_values
 from worker.store.tables import metadata
 from worker.store.tables import scans as rows
 
-CAUSE = Cause("test", "because")
+CAUSE = Cause(Mover.WORKER, "because", "test")
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_events_stay_in_order(database: Database) -> None:
     scan = _add(database, _scan())
     for source, target in pairwise([Status.QUEUED, Status.SCANNING, Status.QUEUED, Status.SCANNING, Status.SETTLING]):
         with database.write() as connection:
-            assert scans.move(connection, scan.id, source, target, Cause("test", f"to {target}", "r"))
+            assert scans.move(connection, scan.id, source, target, Cause(Mover.WORKER, f"to {target}", "test", "r"))
     with database.read() as connection:
         story = events.of(connection, scan.id)
     assert [event.reason for event in story[1:]] == ["to scanning", "to queued", "to scanning", "to settling"]

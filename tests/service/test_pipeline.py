@@ -44,7 +44,7 @@ def test_a_document_is_promoted_as_it_is(system: System) -> None:
     assert scan.promoted is not None
     assert scan.promoted.sha256 == scan.sha256 == hashlib.sha256(PDF).hexdigest()
     assert system.quarantined() == []
-    assert system.promoted() == [f"default/{scan.id}/1"]
+    assert system.promoted() == [f"default/{scan.id}/1-1"]
     assert system.path(scan.id) == ["receiving", "queued", "scanning", "settling", "clean"]
 
 

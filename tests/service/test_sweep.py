@@ -101,11 +101,11 @@ def test_an_abandoned_upload_expires_with_its_parts(system: System) -> None:
     bucket, key = system.settings.quarantine_bucket, f"sealed/{scan.id}"
     upload = system.objects.begin(bucket, key)
     system.objects.put_part(bucket, key, upload, 1, b"part")
-    system.amend(scan.id, status="receiving", updated_at=clock.now() - timedelta(days=2))
-    assert (swept := system.sweep()).expired == 1
-    assert swept.emptied == 0, "somebody may still be writing"
-    system.amend(scan.id, updated_at=clock.now() - LONG_AGO)
-    assert system.sweep().emptied == 1
+    system.amend(scan.id, status="receiving", lease_until=clock.now() - LONG_AGO)
+    assert (swept := system.sweep()).abandoned == 1
+    assert swept.tidied == 0, "somebody may still be writing"
+    system.amend(scan.id, finished_at=clock.now() - LONG_AGO, tidy_at=clock.now() - LONG_AGO)
+    assert system.sweep().tidied == 1
     assert system.sweep() == Swept()
     ended = system.scan(scan.id)
     assert (ended.status, ended.quarantine_key) == (Status.EXPIRED, None)

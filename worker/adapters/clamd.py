@@ -53,6 +53,15 @@ class Endpoint:
         self.address = address
         self._connect_timeout = connect_timeout
         self._timeout = timeout
+        self._scanning: set[socket.socket] = set()
+
+    def interrupt(self) -> None:
+        """Hang up wherever a scan is going on: whoever waits for it gets `ScannerFailed`. From another thread.
+
+        clamd itself may scan on until its MaxScanTime (https://github.com/Cisco-Talos/clamav/issues/1129)."""
+        for link in tuple(self._scanning):
+            with suppress(OSError):  # it has just been closed
+                link.shutdown(socket.SHUT_RDWR)
 
     def scan(self, descriptor: int) -> Reply:
         """Have an open file examined, whatever its position.
@@ -60,7 +69,7 @@ class Endpoint:
         Raises `ScannerUnavailable` where nothing listens, and `ScannerFailed` for everything that goes wrong
         once the scanner has been given the file.
         """
-        with self._connected() as link:
+        with self._connected() as link, self._interruptible(link.clamd_socket):
             whole = False
             # clamd answers "size limit exceeded" and closes while we still send: the answer waits to be read.
             with suppress(BrokenPipeError, ConnectionResetError):
@@ -82,6 +91,14 @@ class Endpoint:
             raise ScannerFailed(f"{self.address}: VERSION answered {reply!r}, expected 'ClamAV …'")
         number = match["database"] if match["database"] not in (None, "0") else None
         return Version(match["engine"], number, _moment(match["time"]) if number else None)
+
+    @contextmanager
+    def _interruptible(self, link: socket.socket) -> Iterator[None]:
+        self._scanning.add(link)
+        try:
+            yield
+        finally:
+            self._scanning.discard(link)
 
     @contextmanager
     def _connected(self) -> Iterator[_TcpLink | _UnixLink]:

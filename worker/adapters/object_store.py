@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import boto3
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
 PART = 32 * 1024 * 1024  # bytes of one call that writes a large file
-COPY_PART = 128 * 1024 * 1024  # bytes of one call that copies: a call must end long before its lease does
 Before = Callable[[], None]
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
@@ -71,12 +71,8 @@ class Label:
 class ObjectStore:
     """A client with its own connections; make one per process. Safe to use from several threads."""
 
-    def __init__(
-        self, *, connect_timeout: float, timeout: float, public_url: str | None = None, copy_part: int = COPY_PART
-    ) -> None:
-        """Time-outs in seconds: to connect, and for each answer. `public_url`: what clients call the store.
-        `copy_part`: bytes that one call may copy."""
-        self._copy_part_size = copy_part
+    def __init__(self, *, connect_timeout: float, timeout: float, public_url: str | None = None) -> None:
+        """Time-outs in seconds: to connect, and for each answer. `public_url`: what clients call the store."""
         config = _config(connect_timeout, timeout)
         session = boto3.session.Session()
         self._s3: S3Client = session.client("s3", config=config)
@@ -96,7 +92,7 @@ class ObjectStore:
             with _faults_told(str(target)):
                 self._s3.put_object(Bucket=target.bucket, Key=target.key, Body=file, **label.arguments())
             return
-        with self._in_parts(target, label, before) as (upload, parts):
+        with self._in_parts(target, size, label, before) as (upload, parts):
             while part := file.read(PART):
                 before()
                 parts.append(self.put_part(target.bucket, target.key, upload, len(parts) + 1, part))
@@ -113,14 +109,20 @@ class ObjectStore:
             answer = self._s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
             return answer["ETag"]
 
-    def complete(self, bucket: str, key: str, upload: str, parts: list[str]) -> str:
-        """Make the parts one object; returns its ETag."""
+    def complete(self, bucket: str, key: str, upload: str, parts: list[str], size: int) -> str:
+        """Make the parts one object of `size` bytes; returns its ETag."""
         listed: list[CompletedPartTypeDef] = [{"ETag": tag, "PartNumber": at} for at, tag in enumerate(parts, 1)]
-        with _faults_told(f"s3://{bucket}/{key}"):
-            answer = self._s3.complete_multipart_upload(
-                Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": listed}
-            )
-            return answer["ETag"]
+        try:
+            with _faults_told(f"s3://{bucket}/{key}"):
+                answer = self._s3.complete_multipart_upload(
+                    Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": listed}
+                )
+                return answer["ETag"]
+        except ObjectMissing:  # no such upload: a first call may have completed it, and its answer been lost
+            found = self.head(bucket, key)
+            if found is None or found.size != size:
+                raise
+            return found.etag
 
     def abort(self, bucket: str, key: str, upload: str) -> None:
         """Throw the parts away; an upload that is gone already is fine."""
@@ -130,13 +132,17 @@ class ObjectStore:
         except ObjectMissing:
             return
 
-    def abort_all(self, bucket: str, key: str) -> None:
-        """Throw away whatever multipart uploads of this key were begun and never ended."""
-        with _faults_told(f"s3://{bucket}/{key}"):
-            uploads = self._s3.list_multipart_uploads(Bucket=bucket, Prefix=key).get("Uploads", [])
-        for upload in uploads:
-            if upload["Key"] == key:
-                self.abort(bucket, key, upload["UploadId"])
+    def abort_all(self, bucket: str, prefix: str, begun_before: datetime | None = None) -> int:
+        """Throw away the multipart uploads under a prefix that were never ended, or only those begun before a moment;
+        returns how many there were."""
+        aborted = 0
+        with _faults_told(f"s3://{bucket}/{prefix}"):
+            for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+                for upload in page.get("Uploads", []):
+                    if begun_before is None or upload["Initiated"] < begun_before:
+                        self.abort(bucket, upload["Key"], upload["UploadId"])
+                        aborted += 1
+        return aborted
 
     def fetch(self, bucket: str, key: str, etag: str) -> Iterator[bytes]:
         """The object's bytes in chunks, pinned to its ETag.
@@ -159,42 +165,15 @@ class ObjectStore:
             return None
         return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"])
 
-    def copy(self, source: Place, etag: str, size: int, target: Place, label: Label, before: Before) -> None:
-        """Copy an object of `size` bytes inside the store, pinned to its ETag; in parts where it is large.
-
-        `before` is called before each call. Raises `ContentChanged` and `ObjectMissing` like `fetch`.
-        """
-        pinned: Any = {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": etag}
-        if size <= self._copy_part_size:
-            before()
-            with _faults_told(str(source)):
-                self._s3.copy_object(
-                    Bucket=target.bucket, Key=target.key, MetadataDirective="REPLACE", **pinned, **label.arguments()
-                )
-            return
-        with self._in_parts(target, label, before) as (upload, parts):
-            for begin in range(0, size, self._copy_part_size):
-                before()
-                end = min(begin + self._copy_part_size, size) - 1
-                piece = pinned | {"CopySourceRange": f"bytes={begin}-{end}"}
-                parts.append(self._copy_part(target, upload, len(parts) + 1, piece))
-
-    def _copy_part(self, target: Place, upload: str, number: int, pinned: dict[str, Any]) -> str:
-        with _faults_told(str(target)):
-            answer = self._s3.upload_part_copy(
-                Bucket=target.bucket, Key=target.key, UploadId=upload, PartNumber=number, **pinned
-            )
-            return answer["CopyPartResult"]["ETag"]
-
     @contextmanager
-    def _in_parts(self, target: Place, label: Label, before: Before) -> Iterator[tuple[str, list[str]]]:
+    def _in_parts(self, target: Place, size: int, label: Label, before: Before) -> Iterator[tuple[str, list[str]]]:
         """A multipart upload and its list of parts: completed at the end of the block, aborted on an exception."""
         before()
         upload, parts = self.begin(target.bucket, target.key, label), list[str]()
         try:
             yield upload, parts
             before()
-            self.complete(target.bucket, target.key, upload, parts)
+            self.complete(target.bucket, target.key, upload, parts, size)
         except BaseException:
             with suppress(StoreUnavailable):  # unfinished parts cost room, and nothing else
                 self.abort(target.bucket, target.key, upload)

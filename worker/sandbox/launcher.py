@@ -73,6 +73,10 @@ class ForkServer:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """End it at once; what it runs dies with it. Whoever waits for an answer gets `ServerLost`."""
+        self._process.kill()
+
     def disown(self) -> None:
         """In a process forked from the owner: leave the server to the owner."""
         self._control.close()

@@ -64,6 +64,13 @@ class Sandbox:
         )
         return cast("Reencoded | Refused", endings.answer(request, self._call(request, source, target)))
 
+    def interrupt(self) -> None:
+        """End the call that is going on, with its child; whoever waits for it gets `SandboxFailed`. From another
+        thread."""
+        server = self._server
+        if server is not None and self._lock.locked():
+            server.kill()
+
     def close(self) -> None:
         """End the server. A later call would start it again."""
         with self._lock:

@@ -14,7 +14,7 @@ def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause)
         insert(events).values(
             scan_id=scan.id,
             at=scan.updated_at,
-            actor=cause.actor,
+            actor=cause.actor or cause.mover.value,
             source=source.value if source else None,
             target=scan.status.value,
             reason=cause.reason,

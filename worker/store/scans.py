@@ -51,12 +51,15 @@ def move(
 ) -> Scan | None:
     """The one way to change a status. None: the scan was not (or no longer) in that state; a lost race.
 
-    `guards` narrow the update further (a worker's token, a due time); `values` are further columns to set.
+    `guards` narrow the update further (a worker's token, a due time); `values` are further columns to set. Moving on
+    from an end opens the next decision.
     """
-    if (source, target) not in ALLOWED:
-        raise ValueError(f"{source} → {target} is no transition; see worker.scan.TRANSITIONS")
+    if (source, target, cause.mover) not in ALLOWED:
+        raise ValueError(f"{source} → {target} by {cause.mover} is no transition; see worker.scan.TRANSITIONS")
     now = clock.now()
     values |= {"status": target.value, "updated_at": now}
+    if source.ended:
+        values |= {"decision": scans.c.decision + 1, "finished_at": None}
     if target.ended:
         values |= {"finished_at": now, "token": None, "lease_until": None, "due_at": None}
     statement = update(scans).where(scans.c.id == scan_id, scans.c.status == source.value, *guards)
@@ -72,6 +75,13 @@ def amend(connection: Connection, scan_id: str, *guards: ColumnElement[bool], **
     """Change columns other than the status. False: the guards did not match."""
     statement = update(scans).where(scans.c.id == scan_id, *guards).values(values)
     return connection.execute(statement).rowcount == 1
+
+
+def amend_untouched(connection: Connection, scan: Scan, **values: Any) -> bool:
+    """Change columns of a scan that nobody has moved, or marked as untidy, since it was read. False: somebody has."""
+    marked = scans.c.tidy_at.is_(None) if scan.tidy_at is None else scans.c.tidy_at == scan.tidy_at
+    same = (scans.c.status == scan.status.value, scans.c.decision == scan.decision, marked)
+    return amend(connection, scan.id, *same, **values)
 
 
 def page(connection: Connection, wanted: Filter, *, before: str | None = None, limit: int) -> list[Scan]:

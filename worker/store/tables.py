@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -91,6 +90,7 @@ scans = Table(
     Column("scanner", Json),
     Column("promoted", Json),
     Column("policy", String(64)),
+    Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False),
     Column("decision", Integer, nullable=False),
     Column("error", Json),
@@ -100,6 +100,7 @@ scans = Table(
     Column("lease_until", UtcDateTime),
     Column("due_at", UtcDateTime),
     Column("enqueued_at", UtcDateTime),
+    Column("tidy_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
@@ -116,6 +117,11 @@ Index(
     postgresql_where=scans.c.finished_at.is_(None),
 )
 
+_untidy = and_(scans.c.tidy_at.is_not(None), scans.c.finished_at.is_not(None))
+Index("ix_scans_untidy", scans.c.tidy_at, sqlite_where=_untidy, postgresql_where=_untidy)
+_held = and_(scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(None))
+Index("ix_scans_held", scans.c.finished_at, sqlite_where=_held, postgresql_where=_held)
+
 # What each worker's machine last found out about each scanner it uses: the API asks here, not clamd.
 scanners = Table(
     "scanners",
@@ -128,14 +134,6 @@ scanners = Table(
     Column("detail", Text, nullable=False),
     Column("checked_at", UtcDateTime, nullable=False),
 )
-
-
-def leftover() -> ColumnElement[bool]:
-    """Uploads that ended without becoming scans, and whose bytes may still be in quarantine."""
-    return and_(scans.c.status.in_(["expired", "rejected"]), scans.c.quarantine_key.is_not(None))
-
-
-Index("ix_scans_leftover", scans.c.updated_at, sqlite_where=leftover(), postgresql_where=leftover())
 
 events = Table(
     "events",

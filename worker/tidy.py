@@ -1,0 +1,57 @@
+"""Step: make the buckets say what the record says of a scan that has ended. Safe to repeat, at any time.
+
+A worker that lost its lease, or an upload that was given up, may still have a call to the store under way. So whoever
+ends a scan that somebody else may be writing for sets `tidy_at` one lease ahead, and the sweeper looks again then.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from worker import clock
+from worker.adapters.object_store import ObjectStore
+from worker.keys import clean_prefix, decision_of, sealed_key
+from worker.scan import HELD, PROMOTED, Scan
+from worker.settings import Settings
+from worker.store import scans
+from worker.store.database import Database
+
+
+class Tidier:
+    """Deletes what is where it should not be; puts nothing anywhere."""
+
+    def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
+        self._database, self._objects = database, objects
+        self._quarantine, self._clean = settings.quarantine_bucket, settings.clean_bucket
+        self._lease = timedelta(seconds=settings.lease_seconds)
+
+    def tidy(self, scan: Scan) -> None:
+        """Empty both buckets of what `scan`, which has ended, does not own. Raises what the store raises."""
+        if scan.status not in HELD:
+            self._empty_quarantine(scan)
+        self._empty_clean(scan)
+        self._record(scan)
+
+    def _empty_quarantine(self, scan: Scan) -> None:
+        key = scan.quarantine_key or sealed_key(scan.id)
+        self._objects.abort_all(self._quarantine, key)
+        self._objects.delete(self._quarantine, key)
+
+    def _empty_clean(self, scan: Scan) -> None:
+        """A key of a later decision than the one that was read is none of ours: somebody has moved the scan on."""
+        own = scan.promoted.key if scan.promoted and scan.status in PROMOTED else None
+        prefix = clean_prefix(scan)
+        self._objects.abort_all(self._clean, prefix)
+        for key in self._objects.keys(self._clean, prefix):
+            decision = decision_of(key)
+            if key != own and decision is not None and decision <= scan.decision:
+                self._objects.delete(self._clean, key)
+
+    def _record(self, scan: Scan) -> None:
+        """Once more, one lease after the end, unless that was it."""
+        once_more = (scan.finished_at or clock.now()) + self._lease
+        values = {"tidy_at": None if once_more <= clock.now() else once_more}
+        if scan.status not in HELD:
+            values["quarantine_key"] = None
+        with self._database.write() as connection:
+            scans.amend_untouched(connection, scan, **values)
