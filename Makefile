@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lock clean
+.PHONY: help install run test torture check lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ run: $(INSTALLED) ## start the whole stack on this machine and serve until Ctrl-
 
 test: $(INSTALLED) ## run every test, against real services that the suite starts itself
 	@$(BIN)/python -m pytest
+
+torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, hundreds of kills, on both databases
+	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py
 
 check: $(INSTALLED) ## lint, types, import contracts, and the tests that need no service
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _SMALL_VOLUMES = 32  # MiB; tests make hundreds of buckets, and each takes volumes of the disk's room
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--torture", action="store_true", help="the fault suite in its long form")
+
+
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """Short enough for sockets, and open to the accounts that servers run as; pytest's own folders are neither."""

@@ -38,6 +38,15 @@ def peak_memory(pid: int) -> int:
     return 0
 
 
+def open_files(folder: Path) -> list[str]:
+    """What any process has open in a folder, files without a name included."""
+    links: list[Path] = []
+    for pid in _all():
+        with suppress(*_GONE, PermissionError):
+            links += [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
+    return [str(link) for link in links if folder in link.parents]
+
+
 def _all() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from worker import migrations
+import pytest
+import redis
+
+from worker import clock, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.intake import Incoming, Intake
@@ -21,6 +27,7 @@ from worker.sweep import Sweeper, Swept
 from worker.tasks import Parts
 
 KEY = "test-key"
+_ROUNDS = 8
 SERVICE = "default"
 
 
@@ -33,6 +40,21 @@ async def chunks(data: bytes, size: int = 65536) -> AsyncIterator[bytes]:
     """A body as it comes from the network."""
     for at in range(0, len(data), size):
         yield data[at : at + size]
+
+
+class Calendar:
+    """Everybody's clock, which a test can put forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._passed = timedelta()
+        self._real = clock.now
+        monkeypatch.setattr(clock, "now", self._now)
+
+    def pass_time(self, seconds: float) -> None:
+        self._passed += timedelta(seconds=seconds)
+
+    def _now(self) -> datetime:
+        return self._real() + self._passed
 
 
 @dataclass
@@ -57,6 +79,14 @@ class System:
         settings = self.settings.model_copy(update=changes)
         return replace(self, settings=settings, queue=TaskQueue(settings), parts=Parts(settings, self.objects))
 
+    def in_a_fork(self) -> System:
+        """The same system, for a process that was forked from its owner's: no connection is shared."""
+        self.objects._s3._endpoint.http_session.close()  # type: ignore[attr-defined]
+        database = Database(self.settings.database_url.get_secret_value())
+        parts = Parts(self.settings, self.objects)
+        parts.scanners._trust = self.parts.scanners._trust  # no canary is flown again
+        return System(self.settings, database, self.objects, TaskQueue(self.settings), parts)
+
     def close(self) -> None:
         self.parts.close()
         self.queue.close()
@@ -75,13 +105,33 @@ class System:
         self.parts.pipeline.run(scan_id)
         return self.scan(scan_id)
 
+    def deliver(self) -> int:
+        """Deliver every task that waits in Redis, once; how many there were."""
+        with redis.Redis.from_url(self.settings.redis_url.get_secret_value()) as client:
+            messages = client.rpop("scans", 1000) or []
+        for raw in messages:
+            self.parts.pipeline.run(json.loads(base64.b64decode(json.loads(raw)["body"]))[0][0])
+        return len(messages)
+
+    def recover(self, calendar: Calendar) -> None:
+        """Let the hours pass in which sweepers and workers mend what was broken; nobody else lends a hand."""
+        for _ in range(_ROUNDS):
+            calendar.pass_time(max(self.settings.receive_lease, self.settings.retry_cap) + 1)
+            self.sweep()
+            self.deliver()
+            if all(scan.status.ended and scan.tidy_at is None for scan in self.all()):
+                return
+
     def outcome(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
         """Upload and work."""
         return self.work(self.upload(data, filename, declared).id)
 
     def sweep(self) -> Swept:
+        return self.sweeper().sweep()
+
+    def sweeper(self) -> Sweeper:
         policies = PolicyFile.load(self.settings.policy_file)
-        return Sweeper(self.database, self.objects, self.queue, policies, self.settings).sweep()
+        return Sweeper(self.database, self.objects, self.queue, policies, self.settings)
 
     def scan(self, scan_id: str) -> Scan:
         with self.database.read() as connection:
@@ -92,6 +142,15 @@ class System:
     def newest(self) -> Scan:
         with self.database.read() as connection:
             return scans.page(connection, scans.Filter(), limit=1)[0]
+
+    def all(self) -> list[Scan]:
+        with self.database.read() as connection:
+            return scans.page(connection, scans.Filter(), limit=10_000)
+
+    def flush_queue(self) -> None:
+        """Lose everything in Redis."""
+        with redis.Redis.from_url(self.settings.redis_url.get_secret_value()) as client:
+            client.flushdb()
 
     def story(self, scan_id: str) -> list[Event]:
         with self.database.read() as connection:

@@ -15,7 +15,7 @@ from worker.policy import Findings, Policy
 from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox
 from worker.scan import Content, Reason, Scan, ScannerInfo
 from worker.scanners import Examination, Scanners
-from worker.scratch import Scratch
+from worker.scratch import Scratch, ScratchFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,12 @@ class Inspector:
             limits = ImageLimits(max_pixels=policy.max_pixels, max_frames=policy.max_frames)
             outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits)
             target.freeze()
+        except SandboxFailed as fault:
+            full = target.full
+            target.close()
+            if full:
+                raise ScratchFull from fault  # which says nothing about the image
+            raise
         except BaseException:
             target.close()
             raise

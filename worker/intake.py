@@ -17,7 +17,7 @@ from typing import Any
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable, StoreUnavailable
 from worker.keys import sealed_key
 from worker.policy import PolicyFile
 from worker.quarantine import QuarantineWriter
@@ -183,7 +183,7 @@ class Intake:
             if ended is None and not isinstance(fault, UploadOvertaken):
                 return
             await writer.discard()
-            if ended:
+            if ended and not isinstance(fault, StoreUnavailable):  # who may still carry out what we gave up waiting for
                 await asyncio.to_thread(self._forget, ended)
         except LazarettoError as obstacle:
             telemetry.warn(Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, error=obstacle.message, left_to="sweeper")

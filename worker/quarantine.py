@@ -20,7 +20,8 @@ class QuarantineWriter:
         """`part_size` in bytes."""
         self.key = key
         self.size = 0
-        self.upload: str | None = None
+        self._in_parts = False
+        self._upload = ""
         self._objects, self._bucket, self._part_size = objects, bucket, part_size
         self._hash = hashlib.sha256()
         self._chunks: list[bytes] = []
@@ -67,20 +68,21 @@ class QuarantineWriter:
 
     def _send_part(self, part: bytes) -> None:
         self._hash.update(part)
-        if self.upload is None:
-            self.upload = self._objects.begin(self._bucket, self.key)
+        if not self._in_parts:
+            self._in_parts = True
+            self._upload = self._objects.begin(self._bucket, self.key)
         number = len(self._parts) + 1
-        self._parts.append(self._objects.put_part(self._bucket, self.key, self.upload, number, part))
+        self._parts.append(self._objects.put_part(self._bucket, self.key, self._upload, number, part))
 
     def _send_last(self, rest: bytes) -> str:
-        if self.upload is None:
+        if not self._in_parts:
             self._hash.update(rest)
             return self._objects.put(self._bucket, self.key, rest)
         if rest:
             self._send_part(rest)
-        return self._objects.complete(self._bucket, self.key, self.upload, self._parts, self.size)
+        return self._objects.complete(self._bucket, self.key, self._upload, self._parts, self.size)
 
     def _remove(self) -> None:
-        if self.upload is not None:
-            self._objects.abort(self._bucket, self.key, self.upload)
+        if self._in_parts:  # also an upload that was begun and whose id never reached us
+            self._objects.abort_all(self._bucket, self.key)
         self._objects.delete(self._bucket, self.key)

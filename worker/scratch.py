@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from worker.errors import Transient
+from worker.errors import Permanent, Transient
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -31,17 +31,32 @@ class Scratch:
 
     def __init__(self, expected_size: int, *, memory_limit: int, directory: Path | None) -> None:
         """Sizes in bytes. `directory`: for files above `memory_limit`; None: the system's own."""
+        self._expected_size = expected_size
         self._in_memory = expected_size <= memory_limit
         self.descriptor = _memory_file() if self._in_memory else _nameless_file(directory)
 
     def write(self, chunk: bytes) -> None:
-        """Append. Raises `ScratchFull`."""
+        """Append. Raises `ScratchFull`, and `Permanent` for a file that could never fit."""
         view = memoryview(chunk)
         try:
             while view:
                 view = view[os.write(self.descriptor, view) :]
         except OSError as fault:
+            room = self._room()
+            if room.f_blocks * room.f_frsize < self._expected_size and not self._in_memory:
+                raise Permanent(
+                    f"scratch holds {room.f_blocks * room.f_frsize} bytes in all, too few for {self._expected_size}",
+                    expected="LAZARETTO_SCRATCH_DIR on a larger disk",
+                ) from fault
             raise ScratchFull(f"cannot write to scratch ({fault}); trying again later can help") from fault
+
+    @property
+    def full(self) -> bool:
+        """Has its disk no room left, for whatever reason?"""
+        return not self._in_memory and self._room().f_bavail == 0
+
+    def _room(self) -> os.statvfs_result:
+        return os.fstatvfs(self.descriptor)
 
     def freeze(self) -> None:
         """From here on nobody can change it, not even a hijacked decoder that holds the descriptor."""

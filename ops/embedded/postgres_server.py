@@ -17,8 +17,9 @@ from ops.embedded.service import Service
 
 ACCOUNT = "postgres"  # the server refuses to run as root
 _ROLE = "lazaretto"
-# Durability is what PostgreSQL is trusted for; a test's data is gone in a minute anyway.
-_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Durability is what PostgreSQL is trusted for; a test's data is gone in a minute anyway. What was committed is in the
+# kernel's hands, so that a killed server loses none of it.
+_FORGETFUL = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass

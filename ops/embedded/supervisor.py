@@ -43,13 +43,15 @@ class Supervisor:
     """Owns a set of services, in the order of their start. A context: what it started ends with it.
 
     `say` gets one short line for everything an operator should know. `first_pause` is how long, in seconds, a child
-    that died waits for its restart; each further death doubles it.
+    that died waits for its restart; each further death doubles it, up to `longest_pause`.
     """
 
-    def __init__(self, logs: Path, say: Say, *, first_pause: float = 0.5) -> None:
+    def __init__(
+        self, logs: Path, say: Say, *, first_pause: float = 0.5, longest_pause: float = _LONGEST_PAUSE
+    ) -> None:
         self._logs = logs
         self._say = say
-        self._first_pause = first_pause
+        self._first_pause, self._longest_pause = first_pause, longest_pause
         self._launches: list[list[_Child]] = []
         self._guard = Guard()
         self._stopping = Event()
@@ -127,6 +129,10 @@ class Supervisor:
                 child.process.stop()
         self._guard.close()
 
+    def pid(self, name: str) -> int | None:
+        """The process of the service with this name, while it runs."""
+        return next((child.process.pid for child in self._children() if child.name == name), None)
+
     def _children(self) -> list[_Child]:
         return [child for together in self._launches for child in together]
 
@@ -151,7 +157,7 @@ class Supervisor:
         self._say(
             f"{child.name} died ({_cause(code)}); starting it again in {child.pause:g} s, see {child.process.log}"
         )
-        child.pause = min(child.pause * 2, _LONGEST_PAUSE)
+        child.pause = min(child.pause * 2, self._longest_pause)
 
     def _restart(self, child: _Child) -> None:
         child.restart_at = None

@@ -9,7 +9,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from tests.system import System
+from tests.system import Calendar, System
 from worker.adapters.object_store import ObjectStore
 from worker.settings import Settings
 
@@ -41,6 +41,12 @@ def settings(
         scratch_dir=tmp_path,
         memory_limit=1024 * 1024,
     )
+
+
+@pytest.fixture
+def calendar(monkeypatch: pytest.MonkeyPatch) -> Calendar:
+    """Time that passes when the test says so, for everybody in this process."""
+    return Calendar(monkeypatch)
 
 
 @pytest.fixture

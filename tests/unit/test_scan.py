@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ops import states
 from worker.scan import ALLOWED, PENDING, SEVERITY, TRANSITIONS, Reason, ReasonCode, Status
 
 
@@ -35,3 +36,7 @@ def test_transitions_are_told_apart() -> None:
 @pytest.mark.parametrize("code", list(ReasonCode))
 def test_every_reason_leads_to_a_verdict(code: ReasonCode) -> None:
     assert Reason(code, "…").status in SEVERITY
+
+
+def test_the_diagram_shows_these_transitions() -> None:
+    assert states.PAGE.read_text() == states.page(), "run `python -m ops.states`"
