@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api import health, parts, problems, scans, uploads
 from api.requests import RequestIds
+from api.stopping import LastAnswers, Stopping
 from worker import telemetry
 from worker.settings import Settings, load
 
@@ -18,13 +19,15 @@ from worker.settings import Settings, load
 def create_app(settings: Settings | None = None) -> FastAPI:
     """An application for one process; `settings` as the environment says, unless given."""
     telemetry.configure()
+    stopping = Stopping()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.parts = held = parts.make(settings or load())
         asyncio.get_running_loop().set_default_executor(held.threads)
         try:
-            yield
+            with stopping.before_uvicorn(held.waiting.release):
+                yield
         finally:
             held.close()
 
@@ -38,5 +41,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (uploads, scans, health):
         app.include_router(module.router)
     problems.install(app)
+    app.add_middleware(LastAnswers, stopping=stopping)
     app.add_middleware(RequestIds)
     return app

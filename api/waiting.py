@@ -21,9 +21,17 @@ class Waiting:
         self._database = database
         self._waiters: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
+        self._over = False
+
+    def release(self) -> None:
+        """Everybody returns at once, and whoever comes later does not wait: this process is about to end."""
+        self._over = True
+        self._wake(set(self._waiters))
 
     async def until_ended(self, scan_id: str, seconds: float) -> None:
-        """Return when the scan has ended (or is unknown), or after `seconds`."""
+        """Return when the scan has ended (or is unknown), or after `seconds`, or when we are released."""
+        if self._over:
+            return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters[scan_id].add(waiter)
         if self._looking is None or self._looking.done():
@@ -43,10 +51,13 @@ class Waiting:
             except DatabaseUnavailable as fault:
                 telemetry.warn(Log.REQUEST_FAILED, error=fault.message)
                 ended = set()
-            for waiter in [each for scan_id in ended for each in self._waiters.get(scan_id, ())]:
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._wake(ended)
             await asyncio.sleep(TICK)
+
+    def _wake(self, ids: set[str]) -> None:
+        for waiter in [each for scan_id in ids for each in self._waiters.get(scan_id, ())]:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _ended(self, ids: set[str]) -> set[str]:
         """Those of `ids` that have ended or are unknown; nothing is said of who comes to wait meanwhile."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
+import httpx
 from dotenv import dotenv_values
 
 from ops.embedded.ports import choose
@@ -84,6 +86,23 @@ class Stack:
     def api_key(self) -> str:
         """A key with every scope."""
         return self.env["LAZARETTO_BOOTSTRAP_API_KEY"]
+
+    @contextmanager
+    def client(self) -> Iterator[httpx.Client]:
+        """Whoever has that key; every request has a connection of its own, so the API may come and go."""
+        headers, apart = {"Authorization": f"Bearer {self.api_key}"}, httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(base_url=self.base_url, headers=headers, timeout=120, limits=apart) as client:
+            yield client
+
+    def keys(self, bucket: str) -> list[str]:
+        """What is in one of its buckets."""
+        env = self.env
+        session = boto3.session.Session(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+        store = session.client("s3", endpoint_url=env["AWS_ENDPOINT_URL_S3"], region_name=env["AWS_REGION"])
+        pages = store.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        store.close()
+        return keys
 
     @property
     def output(self) -> str:

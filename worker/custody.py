@@ -32,6 +32,7 @@ class Custody:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._patience = settings.task_limit
         self._pace = Pace(settings.max_attempts, settings.retry_base, settings.retry_cap)
+        self._hurried = False
 
     def take(self, scan_id: str) -> Scan | None:
         """Make a scan ours for one lease: a waiting one that is due, or one whose settling was left.
@@ -47,6 +48,10 @@ class Custody:
             taken = claims.take(connection, scan_id, cause, until)
             return taken or claims.take_over(connection, scan_id, until, tidy_at=until)
 
+    def hurry(self) -> None:
+        """This process is about to end: wait for nobody any more. Takes no lock: safe in a signal handler."""
+        self._hurried = True
+
     def give_back(self, scan: Scan, fault: Exception) -> None:
         """Put on record what `fault` means for the scan. Raises `DatabaseUnavailable`, at last: then its lease ends.
 
@@ -58,7 +63,7 @@ class Custody:
             try:
                 return self._give_back(scan, fault)
             except DatabaseUnavailable:
-                if time.monotonic() > give_up_at:
+                if self._hurried or time.monotonic() > give_up_at:
                     raise
                 time.sleep(_DATABASE_PAUSE)
 

@@ -72,6 +72,7 @@ class Pipeline:
     def stop(self) -> None:
         """Hand back the scan at work, soon, and begin no other. Takes no lock: safe in a signal handler."""
         self._stopping = True
+        self._custody.hurry()
         if lease := self._lease:
             lease.stop()
 

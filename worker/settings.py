@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="attempts that count, before `failed`")
     retry_base: float = Field(2, gt=0, description="the first pause before another attempt; doubles")
     retry_cap: float = Field(60, gt=0, description="the longest pause before another attempt")
-    stop_seconds: float = Field(25, gt=0, description="how long running scans may go on after SIGTERM")
+    stop_seconds: float = Field(25, gt=0, le=3600, description="how long running scans may go on after SIGTERM")
     visibility_timeout: float = Field(3600, description="Redis redelivers a task unacknowledged for so long")
 
     # Dependencies

@@ -27,8 +27,8 @@ def in_main_process(pool: BasePool, seconds: float) -> None:
     """From now on a signal ends this worker, with exit code 0; what its pool runs may go on for `seconds`, or until a
     second signal comes.
 
-    To be called when Celery has set its own handlers. Ours take no locks, and each runs between any two instructions
-    of the main thread, itself perhaps in the other.
+    To be called when Celery has set its own handlers. Ours interrupt the main thread anywhere: they take no lock, and
+    write no log.
     """
     asked = False
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from typing import Any
 
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready
 
-from worker import telemetry
+from worker import stopping, telemetry
 from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import SCAN_TASK, make_celery
@@ -72,8 +73,18 @@ def scan(scan_id: str) -> None:
         telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
 
 
+@worker_ready.connect
+def _lead_the_pool(sender: Any, **_signal: object) -> None:
+    """In the main process, which runs no scan itself."""
+    stopping.in_main_process(sender.pool, load().stop_seconds)
+
+
 @worker_process_init.connect
-def _start(**_signal: object) -> Parts:
+def _join_the_pool(**_signal: object) -> None:
+    stopping.in_pool_process(_start().pipeline.stop)
+
+
+def _start() -> Parts:
     global _parts  # Celery hands tasks nothing but their arguments
     settings = load()
     objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
