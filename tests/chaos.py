@@ -16,6 +16,7 @@ import redis
 from tests import processes
 from tests.site import Site
 from worker.adapters.task_queue import TaskQueue
+from worker.errors import LazarettoError
 from worker.scan import PENDING
 
 SILENCE = (1.0, 4.0)  # seconds for which a server does not answer
@@ -46,6 +47,10 @@ class Chaos:
             thread.join()
 
     @property
+    def raging(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
     def total(self) -> int:
         return self.counts.total()
 
@@ -64,7 +69,7 @@ class Chaos:
             for name, happen in kinds:
                 if self._stop.wait(self._pause * self._random.uniform(0.5, 1.5)):
                     return
-                with suppress(ProcessLookupError, redis.RedisError):
+                with suppress(ProcessLookupError, redis.RedisError, LazarettoError):  # it is away already
                     self.counts[name] += happen()
 
     def _one_of(self, part: str) -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import httpx
 from sqlalchemy import select
 
 from ops.embedded import clamd_server, postgres_server, s3_server
@@ -25,6 +27,8 @@ from ops.embedded.service import Service
 from ops.embedded.signatures import within_reach
 from ops.embedded.supervisor import Supervisor
 from tests import processes
+from tests.clamd_proxy import ClamdProxy
+from tests.stack import until
 from worker.adapters.object_store import ObjectStore
 from worker.scan import Status
 from worker.settings import Settings
@@ -33,49 +37,95 @@ from worker.store.tables import scans
 
 KEY = "a-key-for-the-test-with-every-scope"
 BUCKETS = ("quarantine", "clean")
-_PAUSES = {"first_pause": 0.2, "longest_pause": 1.0}  # seconds before what was killed comes back
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 1.0  # seconds before what was killed comes back
+
+
+class _Api(Api):
+    """Ready as soon as it takes uploads in, with whatever else there is."""
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+class _Supervisor(Supervisor):
+    """Brings back whatever dies, but for what is to stay away."""
+
+    def __init__(self, logs: Path) -> None:
+        super().__init__(logs, lambda _line: None, first_pause=_FIRST_PAUSE, longest_pause=_LONGEST_PAUSE)
+        self.away: set[str] = set()
+
+    def _restart(self, child: Any) -> None:
+        if child.name not in self.away:
+            super()._restart(child)
 
 
 class Site:
-    """Started by `running`; `variables` is the environment of its processes."""
+    """Started by `running`; `variables` is the environment of its processes, `url` where its API is."""
 
     PARTS: ClassVar[Mapping[str, tuple[str, str]]] = {  # whose descendants, and what is in their command lines
         "worker process": ("worker", "celery"),
         "sandbox": ("worker", "worker.sandbox"),
     }
 
-    def __init__(self, supervisor: Supervisor, variables: dict[str, str], objects: ObjectStore) -> None:
-        self.variables, self.objects = variables, objects
+    def __init__(self, supervisor: _Supervisor, variables: dict[str, str], url: str) -> None:
+        self.variables, self.url = variables, url
         fields: dict[str, Any] = {name.removeprefix("LAZARETTO_").lower(): each for name, each in variables.items()}
         self.settings = Settings(_env_file=None, **fields)
+        self.objects = _store(variables)
         self.database = Database(variables["LAZARETTO_DATABASE_URL"])
         self._supervisor = supervisor
 
     @classmethod
     @contextmanager
     def running(
-        cls, folder: Path, signatures: Path, *, postgresql: bool, workers: int, **settings: str
+        cls,
+        folder: Path,
+        signatures: Path,
+        settings: Mapping[str, str],
+        *,
+        workers: int,
+        postgresql: bool = False,
+        fatal: bool = False,
     ) -> Iterator[Site]:
-        """A site in `folder`, whose path must be short and open to every account; ready, and stopped afterwards."""
-        with Supervisor(folder / "logs", lambda _line: None, **_PAUSES) as supervisor:
-            servers, variables = _servers(folder, signatures, postgresql=postgresql)
-            supervisor.start(*servers)
-            api = Api(LOOPBACK, choose(["api"])["api"], variables := complete(Wishes(settings), variables))
-            assert supervisor.run([ours("lazaretto"), "migrate"], variables, folder / "migrate.log") == 0
-            sweeper = Part("sweeper", ["lazaretto", "sweep", "--every", "1s"], variables)
-            supervisor.start(api, worker(workers, variables), sweeper)
-            keeper = threading.Thread(target=supervisor.watch, name="supervisor")
-            keeper.start()
-            site = cls(supervisor, variables, _store(variables))
-            site.url = api.url
-            try:
-                yield site
-            finally:
-                site.database.close()
-                supervisor.interrupt()
-                keeper.join()
+        """A site in `folder`, whose path must be short and open to every account; ready, and stopped afterwards.
 
-    url: str
+        `workers`: processes of the one worker; 0: none yet. `fatal`: some files are fatal to its scanner.
+        """
+        with ExitStack() as stack:
+            supervisor = stack.enter_context(_Supervisor(folder / "logs"))
+            servers, variables = _servers(folder, signatures, postgresql=postgresql)
+            supervisor.start(*servers.values())
+            if fatal:
+                proxy = stack.enter_context(ClamdProxy.running(variables["CLAMD_TCP"]))
+                variables["LAZARETTO_CLAMD"] = proxy.address
+            variables = complete(Wishes(settings), variables)
+            assert supervisor.run([ours("lazaretto"), "migrate"], variables, folder / "migrate.log") == 0
+            api = _Api(LOOPBACK, choose(["api"])["api"], variables)
+            site = cls(supervisor, variables, api.url)
+            stack.callback(site.database.close)
+            supervisor.start(api, Part("sweeper", ["lazaretto", "sweep", "--every", "1s"], variables))
+            if workers:
+                site.start_workers(workers)
+            stack.enter_context(_kept(supervisor))
+            yield site
+
+    def start_workers(self, processes: int) -> None:
+        """Start the worker, which has not run so far."""
+        self._supervisor.launch(worker(processes, self.variables))
+
+    @contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """Without this server, for the length of the block."""
+        self._supervisor.away.add(name)
+        pid = self.pid(name)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not processes.alive(pid), 10, f"the end of {name}")
+        yield
+        self._supervisor.away.discard(name)
 
     @property
     def lease_seconds(self) -> float:
@@ -104,23 +154,38 @@ class Site:
             return len(connection.execute(select(scans.c.id).where(scans.c.tidy_at.is_not(None))).all())
 
 
-def _servers(folder: Path, signatures: Path, *, postgresql: bool) -> tuple[list[Service], dict[str, str]]:
-    ports = choose(["redis", "postgresql", *s3_server.PORTS])
+@contextmanager
+def _kept(supervisor: Supervisor) -> Iterator[None]:
+    """Looked after by a thread."""
+    keeper = threading.Thread(target=supervisor.watch, name="supervisor")
+    keeper.start()
+    try:
+        yield
+    finally:
+        supervisor.interrupt()
+        keeper.join()
+
+
+def _servers(folder: Path, signatures: Path, *, postgresql: bool) -> tuple[dict[str, Service], dict[str, str]]:
+    """By name; and what leads to them."""
+    ports = choose(["redis", "postgresql", "clamd", *s3_server.PORTS])
     redis = Redis(folder / "redis", ports["redis"], "password")
     store = Seaweed(folder / "s3", folder, ports, "access", "secret", BUCKETS, 64)
     account = confined(clamd_server.ACCOUNT)
-    clamd = Clamd(folder / "clamd", within_reach(signatures, account, folder / "signatures"), account=account)
+    known = within_reach(signatures, account, folder / "signatures")
+    clamd = Clamd(folder / "clamd", known, ports["clamd"], account=account)
     servers: list[Service] = [redis, store, clamd]
     database = f"sqlite:///{folder / 'lazaretto.db'}"
     if postgresql:
         postgres = Postgres(folder / "postgresql", ports["postgresql"], confined(postgres_server.ACCOUNT))
         servers.append(postgres)
         database = postgres.url
-    return servers, {
+    return {server.name: server for server in servers}, {
         "LAZARETTO_HOME": str(folder),
         "LAZARETTO_DATABASE_URL": database,
         "LAZARETTO_REDIS_URL": redis.url,
         "LAZARETTO_CLAMD": clamd.address,
+        "CLAMD_TCP": clamd.tcp_address,
         "LAZARETTO_BOOTSTRAP_API_KEY": KEY,
         **store.settings(),
     }

@@ -118,6 +118,7 @@ def torture(site: Site, *, files: int, blows: int, pause: float, seed: int) -> l
         thread.start()
     chaos.start()
     while chaos.total < blows or len(uploads.accepted) < files:
+        assert chaos.raging
         time.sleep(0.5)
     chaos.stop()
     uploads.stop.set()

@@ -2,20 +2,25 @@
 
     intake ──▶ quarantine ──▶ pipeline: claim ▸ inspect ▸ decide ▸ settle ──▶ clean bucket, or deleted, or held
 
-The domain      `scan` (states, and who moves them), `media_types`, `policy` (findings → verdict), `retries`, `errors`
+The domain      `scan` (states, and who moves them), `media_types`, `policy` (findings → verdict), `retries`, `keys`,
+                `errors`
 Use cases       `intake` (with `quarantine`: the stream into the bucket), `pipeline` (the whole path, top to bottom),
-                `sweep` (recovery), `services` (who may ask for what)
-Steps           `inspect` (with `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`
-                (with `lease`), `setback` (what follows a fault)
+                `sweep` (recovery), `reconcile` (buckets against database), `operations` (what owners and operators
+                ask for), `services` (who may ask for what)
+Steps           `inspect` (with `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
+Who has a scan  `custody` (taken and given back; with `gate`: may one be begun now? and `setback`: what follows a
+                fault), `lease` (held, renewed, over)
 The outside     `adapters` (S3, clamd, Celery), `store` (database), `migrations`, `settings`, `telemetry`, `clock`
-Entry point     `tasks`: the worker's process, where the parts are put together
+Entry point     `tasks`: the worker's process, where the parts are put together; `stopping`: how it ends
 
 Read `scan`, `intake` and `pipeline` first. Imports point downwards; `pyproject.toml` holds the contracts.
 
 What is left behind                       is found by
-a row without its bytes (`receiving`)     intake when the upload breaks off, else the sweeper after `receive_timeout`
-bytes without a scan (`quarantine_key`)   intake, else the sweeper one lease later
+a row without its bytes (`receiving`)     intake when the upload breaks off, else the sweeper (`lease_until`)
 a scan that no task stands for            the sweeper, from `enqueued_at` and the head of the queue
 a scan whose worker died (`lease_until`)  the sweeper: `scanning` starts over, `settling` is handed over again
+bytes where none should be (`tidy_at`)    the sweeper: whoever ends or takes a scan that another may still be writing
+                                          for has both buckets looked at one lease later
 scratch files, sandbox children           the kernel, with the process that held them
+all the rest                              `reconcile`, which reports it
 """

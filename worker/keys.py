@@ -6,6 +6,8 @@ from worker.scan import Scan
 
 SEALED = "sealed/"  # in quarantine: only we write there; no presigned form and no service reaches it
 
+INCOMING = "incoming/"  # in quarantine: where services write, each under its own name
+
 
 def sealed_key(scan_id: str) -> str:
     """Where the bytes lie that a verdict is about."""

@@ -32,6 +32,6 @@ def test_nothing_is_lost_whatever_dies(
     scratch = folder / "scratch"
     scratch.mkdir()
     settings = SETTINGS | {"LAZARETTO_SCRATCH_DIR": str(scratch)}
-    with Site.running(folder, development_signatures, postgresql=postgresql, workers=WORKERS, **settings) as site:
+    with Site.running(folder, development_signatures, settings, postgresql=postgresql, workers=WORKERS) as site:
         figures = torture(site, files=files, blows=blows, pause=pause, seed=20261123)
     print("\n".join(figures))

@@ -22,7 +22,7 @@ from worker.errors import ContentChanged, ObjectMissing, Permanent, StoreUnavail
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, PaginatorConfigTypeDef
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
 PART = 32 * 1024 * 1024  # bytes of one call that writes a large file
@@ -50,6 +50,15 @@ class ObjectInfo:
     size: int  # bytes
     etag: str
     metadata: Mapping[str, str]
+    modified: datetime
+
+
+class Listed(NamedTuple):
+    """What a listing says of an object."""
+
+    key: str
+    size: int  # bytes
+    modified: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +172,7 @@ class ObjectStore:
                 answer = self._s3.head_object(Bucket=bucket, Key=key)
         except ObjectMissing:
             return None
-        return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"])
+        return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"], answer["LastModified"])
 
     @contextmanager
     def _in_parts(self, target: Place, size: int, label: Label, before: Before) -> Iterator[tuple[str, list[str]]]:
@@ -185,10 +194,24 @@ class ObjectStore:
             self._s3.delete_object(Bucket=bucket, Key=key)
 
     def keys(self, bucket: str, prefix: str = "") -> Iterator[str]:
-        """The keys of a bucket, a page at a time."""
+        """The keys under a prefix, in order, a page at a time."""
+        return (each.key for each in self.listing(bucket, prefix))
+
+    def listing(self, bucket: str, prefix: str, page_size: int = 1000) -> Iterator[Listed]:
+        """The objects under a prefix, by ascending key, a page at a time."""
         with _faults_told(f"s3://{bucket}/{prefix}"):
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                yield from (item["Key"] for item in page.get("Contents", []))
+            paging: PaginatorConfigTypeDef = {"PageSize": page_size}
+            pages = self._s3.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix, PaginationConfig=paging):
+                for item in page.get("Contents", []):
+                    yield Listed(item["Key"], item["Size"], item["LastModified"])
+
+    def top_level(self, bucket: str) -> Iterator[str]:
+        """What the keys of a bucket begin with, up to and including their first slash; whole where they have none."""
+        with _faults_told(f"s3://{bucket}"):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="/"):
+                yield from (each["Prefix"] for each in page.get("CommonPrefixes", []))
+                yield from (each["Key"] for each in page.get("Contents", []))
 
     def download_url(self, bucket: str, key: str, *, disposition: str, seconds: int) -> str:
         """An address under which anybody may fetch the object for `seconds`; no call is made."""
