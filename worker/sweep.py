@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, Permanent, QueueUnavailable
 from worker.policy import PolicyFile
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
@@ -112,8 +112,17 @@ class Sweeper:
     def _tidy(self, swept: Swept) -> None:
         """Scans that ended while somebody may still have been writing."""
         for scan in self._found(backlog.untidy(clock.now())):
-            self._tidier.tidy(scan)
-            swept.tidied += 1
+            try:
+                self._tidier.tidy(scan)
+            except Permanent as fault:  # about this one; the others must not wait for it
+                telemetry.alarm(Log.TIDY_FAILED, scan_id=scan.id, error=fault.message)
+                self._put_off(scan)
+            else:
+                swept.tidied += 1
+
+    def _put_off(self, scan: Scan) -> None:
+        with self._database.write() as connection:
+            scans.amend_untouched(connection, scan, tidy_at=clock.now() + self._lease)
 
     def _abort_stale(self, swept: Swept) -> None:
         """Multipart uploads that no record leads to: a service's own, or what an outage made of ours."""

@@ -31,6 +31,7 @@ class Log(StrEnum):
     SCANNER_UNREPORTED = "scanner_unreported"
     SWEPT = "swept"
     SWEEP_FAILED = "sweep_failed"
+    TIDY_FAILED = "tidy_failed"
     OBJECT_DELETED = "object_deleted"
     REQUEST_FAILED = "request_failed"
 

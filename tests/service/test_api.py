@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from ops.embedded.ports import choose
 from tests.stack import until
-from tests.system import KEY, System
+from tests.system import KEY, SERVICE, System
 from worker import clock
 from worker.services import Scope
 from worker.settings import Settings
@@ -256,3 +256,27 @@ def test_outages_name_no_addresses(system: System, monkeypatch: pytest.MonkeyPat
     for text in (answer.text, story.text):
         assert "127.0.0.1" not in text
         assert system.settings.quarantine_bucket not in text
+
+
+def test_a_scan_is_erased_by_its_service_alone_and_as_often_as_it_likes(system: System, server: Server) -> None:
+    scan = system.outcome(b"hello")
+    mine, theirs, reader = (
+        _key(system, SERVICE),
+        _key(system, "another"),
+        _key(system, SERVICE, scopes=(Scope.READ,)),
+    )
+    with server.client(theirs) as client:
+        assert client.delete(f"/v1/scans/{scan.id}").status_code == 404
+    with server.client(reader) as client:
+        assert client.delete(f"/v1/scans/{scan.id}").status_code == 403
+    assert len(system.promoted()) == 1
+    with server.client(mine) as client:
+        for _ in range(2):
+            assert client.delete(f"/v1/scans/{scan.id}").status_code == 204
+        shown = client.get(f"/v1/scans/{scan.id}").json()
+        assert (shown["status"], shown["decision"]) == ("erased", 2)
+        assert client.get(f"/v1/scans/{scan.id}/content").status_code == 410
+        last = client.get(f"/v1/scans/{scan.id}/events").json()["items"][-1]
+    assert (last["from"], last["to"], last["decision"]) == ("clean", "erased", 2)
+    assert "another" not in last["actor"]
+    assert system.promoted() == system.quarantined() == []

@@ -6,11 +6,16 @@ import json
 from datetime import timedelta
 
 import boto3
+import pytest
 import redis
 
-from tests.system import System
-from worker import clock
+from tests.system import Calendar, System
+from worker import clock, sweep
+from worker.adapters.object_store import ObjectStore
+from worker.canaries import eicar, encrypted_zip
+from worker.errors import Permanent, QueueUnavailable
 from worker.scan import Status
+from worker.store import tables
 from worker.sweep import Swept
 
 LONG_AGO = timedelta(minutes=5)
@@ -111,3 +116,75 @@ def test_an_abandoned_upload_expires_with_its_parts(system: System) -> None:
     assert (ended.status, ended.quarantine_key) == (Status.EXPIRED, None)
     assert system.quarantined() == []
     assert not boto3.client("s3").list_multipart_uploads(Bucket=bucket).get("Uploads")
+
+
+def test_what_was_held_too_long_expires_by_the_next_decision(system: System, calendar: Calendar) -> None:
+    held, failed = system.outcome(encrypted_zip(), "secret.zip"), system.upload(b"hello")
+    system.amend(failed.id, status="failed", finished_at=clock.now())
+    calendar.pass_time(29 * 86400)
+    assert system.sweep().expired == 0
+    calendar.pass_time(2 * 86400)
+    assert system.sweep().expired == 2
+    for scan_id in (held.id, failed.id):
+        ended = system.scan(scan_id)
+        assert (ended.status, ended.decision, ended.quarantine_key) == (Status.EXPIRED, 2, None)
+    assert system.story(held.id)[-1].reason == "held for 30 days"
+    assert system.quarantined() == []
+
+
+def test_a_stale_multipart_upload_is_aborted_in_either_bucket(system: System, calendar: Calendar) -> None:
+    for bucket in (system.settings.quarantine_bucket, system.settings.clean_bucket):
+        system.objects.begin(bucket, "incoming/default/k")
+    assert system.sweep() == Swept()
+    calendar.pass_time(system.settings.receive_timeout + 60)
+    sweeper = system.sweeper()
+    assert sweeper.sweep() == Swept(uploads_aborted=2)
+    system.objects.begin(system.settings.clean_bucket, "k")
+    calendar.pass_time(system.settings.receive_timeout + 60)
+    assert sweeper.sweep() == Swept(), "buckets are not listed every five seconds"
+
+
+def test_one_scan_that_cannot_be_tidied_holds_up_no_other(
+    system: System, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = system.outcome(eicar(), "a.com"), system.outcome(eicar(), "b.com")
+    for scan in (first, second):
+        system.amend(scan.id, tidy_at=clock.now())
+    calendar.pass_time(60)
+    delete = ObjectStore.delete
+
+    def refused(self: ObjectStore, bucket: str, key: str) -> None:
+        if first.id in key:
+            raise Permanent
+        delete(self, bucket, key)
+
+    monkeypatch.setattr(ObjectStore, "delete", refused)
+    assert system.sweep().tidied == 1
+    assert system.scan(second.id).tidy_at is None
+    put_off = system.scan(first.id).tidy_at
+    assert put_off is not None
+    assert put_off > clock.now()
+
+
+def test_a_failing_step_keeps_no_other_from_its_work(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = system.upload(b"hello")
+    system.amend(scan.id, status="scanning", attempts=1, token="dead", lease_until=clock.now() - LONG_AGO)
+    monkeypatch.setattr(system.queue, "enqueue", lambda _scan_id: (_ for _ in ()).throw(QueueUnavailable()))
+    with pytest.raises(QueueUnavailable):
+        system.sweep()
+    back = system.scan(scan.id)
+    assert (back.status, back.enqueued_at) == (Status.QUEUED, None)
+
+
+def test_the_scans_that_redis_lost_are_enqueued_by_the_thousand(system: System) -> None:
+    count = sweep._BATCH + 3
+    first = system.upload(b"hello")
+    row = {"enqueued_at": None, "status": "queued"}
+    with system.database.write() as connection:
+        template = dict(connection.execute(tables.scans.select()).mappings().one())
+        copies = [template | row | {"id": clock.new_id()} for _ in range(count - 1)]
+        connection.execute(tables.scans.insert(), copies)
+    system.amend(first.id, **row)
+    system.flush_queue()
+    assert system.sweep().enqueued == count
+    assert system.queue.waiting() == count
