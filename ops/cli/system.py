@@ -33,7 +33,7 @@ def seconds(text: str) -> float:
 
 def migrate() -> None:
     """Bring the database up to date. Safe to repeat."""
-    database = Database(load().database_url.get_secret_value())
+    database = Database(load().database_url.get_secret_value(), timeout=None)
     migrations.upgrade(database)
     typer.echo("the database is up to date")
 

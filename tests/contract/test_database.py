@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +16,7 @@ from itertools import pairwise
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
 
 from worker import clock, migrations, services
 from worker.errors import DatabaseUnavailable
@@ -232,6 +236,31 @@ def test_what_is_known_of_a_scanner_is_replaced(database: Database) -> None:
     with database.read() as connection:
         assert [each["trusted"] for each in scanners.since(connection, moment)] == [False]
         assert scanners.since(connection, moment + timedelta(seconds=1)) == []
+
+
+def test_a_database_that_is_silent_is_told_and_its_connection_replaced(postgres_url: str) -> None:
+    """Its process hangs; its kernel goes on acknowledging what we send."""
+    database, silenced = Database(postgres_url, timeout=1), list[int]()
+
+    def ask_the_silent(connection: Connection, question: str) -> None:
+        silenced.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        os.kill(silenced[-1], signal.SIGSTOP)
+        connection.exec_driver_sql(question)
+
+    begun = time.monotonic()
+    try:
+        with pytest.raises(DatabaseUnavailable, match="does not answer"), database.read() as connection:
+            ask_the_silent(connection, "SELECT 1")
+        with pytest.raises(DatabaseUnavailable, match="does not answer"), database.read() as connection:
+            ask_the_silent(connection, "ROLLBACK")
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
+    finally:
+        for backend in silenced:
+            os.kill(backend, signal.SIGCONT)
+        database.close()
+    assert len(set(silenced)) == 2
+    assert time.monotonic() - begun < 10
 
 
 def test_a_database_that_is_away_is_told() -> None:

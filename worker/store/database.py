@@ -10,14 +10,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker.errors import DatabaseUnavailable
 
+T = TypeVar("T")
 _WRITE = "lazaretto_write"
 _BUSY_SECONDS = 10
 _LOOK_SECONDS = 0.001  # flock(2) itself knows no time-out
@@ -30,8 +34,9 @@ class Database:
     Both raise `DatabaseUnavailable` where the database does not answer.
     """
 
-    def __init__(self, url: str, *, connect_timeout: float = 2) -> None:
-        self.engine = _engine(url, connect_timeout)
+    def __init__(self, url: str, *, connect_timeout: float = 2, timeout: float | None = 10) -> None:
+        """Time-outs in seconds: to connect, and for each answer; None: however long it takes."""
+        self.engine = _engine(url, connect_timeout, timeout)
         self._turns = _Turns.beside(self.engine)
 
     @contextmanager
@@ -103,6 +108,20 @@ class _Turns:
             os.close(self._file)
 
 
+class _Impatient(psycopg.Connection[Any]):
+    """Gives up on a server that is silent, which libpq does not: its kernel goes on saying that all is well."""
+
+    patience: float | None = None  # seconds
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        try:
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.close()  # the answer may still come, and nobody must take it for that to another question
+            raise
+
+
 @contextmanager
 def _outages_told() -> Iterator[None]:
     try:
@@ -116,7 +135,7 @@ def _cause(fault: Exception) -> str:
     return str(origin).strip().split("\n", 1)[0]
 
 
-def _engine(url: str, connect_timeout: float) -> Engine:
+def _engine(url: str, connect_timeout: float, timeout: float | None) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
@@ -127,7 +146,15 @@ def _engine(url: str, connect_timeout: float) -> Engine:
         return engine
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": max(1, int(connect_timeout))})
+    engine = create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": max(1, int(connect_timeout))})
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> _Impatient:
+        connection = _Impatient.connect(*arguments, **options)
+        connection.patience = timeout
+        return connection
+
+    return engine
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
