@@ -138,6 +138,9 @@ class Reconciler:
             yield from self._judge_promoted(scan, listed, scan_id)
 
     def _judge_promoted(self, scan: Scan | None, listed: list[Listed], scan_id: str) -> Iterator[Found]:
+        """Of a scan whose settling was left, the promoted object may be the only copy: nobody judges it."""
+        if scan and not scan.status.ended:
+            return
         own = scan.promoted if scan and scan.status in PROMOTED else None
         for each in listed:
             place = Place(self._clean, each.key)

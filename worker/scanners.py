@@ -26,6 +26,7 @@ from worker.telemetry import Log
 
 LARGEST = 2**31 - 3  # bytes; the largest file that ClamAV looks into: what its MaxFileSize is cut down to
 _RETRY_SECONDS = 5.0  # between looks at a scanner that is not trusted
+_CANARY_SECONDS = 30.0  # the longest a canary may take; they are small
 _VERSION_SECONDS = 5.0  # how long a version may be remembered: signatures change while we work
 
 
@@ -40,11 +41,12 @@ class Examination:
 
 @dataclass(slots=True)
 class _Trust:
-    """What we know of one scanner. `until` and `version_until` in monotonic seconds."""
+    """What we know of one scanner. All times in monotonic seconds."""
 
     info: ScannerInfo | None = None
     until: float = 0.0
     version_until: float = 0.0
+    refused_until: float = 0.0  # it has just been looked at in vain: nobody else need wait for that
     said: str = ""  # the last word about it in the log, which is not repeated
 
 
@@ -126,6 +128,8 @@ class Scanners:
     def _trusted(self, endpoint: Endpoint) -> ScannerInfo:
         trust = self._trust[endpoint.address]
         with self._lock:
+            if time.monotonic() < trust.refused_until:
+                raise ScannerUnavailable(trust.said)
             if time.monotonic() >= trust.until or trust.info is None:
                 return self._inspect(endpoint)
             if time.monotonic() >= trust.version_until:
@@ -151,9 +155,11 @@ class Scanners:
         except Transient as fault:
             self._distrust(endpoint)
             self._report(endpoint, None, fault.message)
+            self._trust[endpoint.address].refused_until = time.monotonic() + _RETRY_SECONDS
             raise ScannerUnavailable(fault.message) from fault
         now, trust = time.monotonic(), self._trust[endpoint.address]
         trust.info, trust.until, trust.version_until = info, now + self._canary_seconds, now + _VERSION_SECONDS
+        trust.refused_until = 0.0
         self._report(endpoint, info, "development signatures" if info.development else f"signatures {info.database}")
         return info
 
@@ -203,7 +209,7 @@ def _fly_canaries(endpoint: Endpoint) -> None:
         with Scratch(len(data), memory_limit=len(data), directory=None) as file:
             file.write(data)
             file.freeze()
-            found = endpoint.scan(file.descriptor).found
+            found = endpoint.scan(file.descriptor, _CANARY_SECONDS).found
         if found is None or not found.startswith(canary.expected):
             raise ScannerUnavailable(
                 f"{endpoint.address} said {found or 'OK'} to {canary.what}, expected {' or '.join(canary.expected)}"

@@ -116,6 +116,15 @@ def test_what_is_put_right_before_the_second_look_is_no_finding(
     assert _findings(Reconciler(system.database, late, system.settings, PAGE)) == []
 
 
+def test_the_object_of_a_scan_that_is_still_settling_is_nobody_s_to_judge(
+    system: System, reconciler: Reconciler, calendar: Calendar, clean: list[Scan]
+) -> None:
+    """Its worker died before its last write: the promoted object is the only copy."""
+    system.amend(clean[0].id, status="settling", finished_at=None, quarantine_key=sealed_key(clean[0].id))
+    calendar.pass_time(LATER)
+    assert _findings(reconciler) == []
+
+
 def test_a_store_that_lists_out_of_order_is_not_believed(system: System, calendar: Calendar, clean: list[Scan]) -> None:
     class Backwards(ObjectStore):
         def listing(self, bucket: str, prefix: str, page_size: int = 1000) -> Iterator[Listed]:

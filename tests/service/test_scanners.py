@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,10 +22,9 @@ from worker.scratch import Scratch
 from worker.store import scanners as stored
 
 
-def _scanners(system: System, address: str, *, development_allowed: bool = True) -> Scanners:
-    endpoint = Endpoint(address, connect_timeout=1, timeout=10)
+def _scanners(system: System, *addresses: str, development_allowed: bool = True) -> Scanners:
     return Scanners(
-        [endpoint],
+        [Endpoint(address, connect_timeout=1, timeout=10) for address in addresses],
         system.database,
         canary_seconds=60,
         max_age=timedelta(hours=1),
@@ -58,6 +60,27 @@ def test_development_signatures_are_a_fault_in_production(system: System, clamd_
 
 def test_what_no_scanner_can_look_into_is_not_clean(system: System, clamd_address: str) -> None:
     assert _examine(_scanners(system, clamd_address), size=LARGEST + 1) == ["scan_limits_exceeded"]
+
+
+def test_a_silent_scanner_is_waited_for_once_while_another_takes_the_work(system: System, clamd_address: str) -> None:
+    asked = list[socket.socket]()
+
+    def answer_nobody(server: socket.socket) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                asked.append(server.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_nobody, args=[server], daemon=True).start()
+        silent = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        both = _scanners(system, silent, clamd_address)
+        both.check()
+        assert len(asked) == 1
+        assert [_examine(both) for _ in range(8)] == [[]] * 8
+        assert len(asked) == 1
+        server.shutdown(socket.SHUT_RDWR)
+    for each in asked:
+        each.close()
 
 
 @dataclass

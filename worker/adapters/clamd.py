@@ -63,14 +63,15 @@ class Endpoint:
             with suppress(OSError):  # it has just been closed
                 link.shutdown(socket.SHUT_RDWR)
 
-    def scan(self, descriptor: int) -> Reply:
-        """Have an open file examined, whatever its position.
+    def scan(self, descriptor: int, seconds: float | None = None) -> Reply:
+        """Have an open file examined, whatever its position; `seconds`: a shorter time-out for the verdict.
 
         Raises `ScannerUnavailable` where nothing listens, and `ScannerFailed` for everything that goes wrong
         once the scanner has been given the file.
         """
         with self._connected() as link, self._interruptible(link.clamd_socket):
             whole = False
+            link.clamd_socket.settimeout(min(seconds or self._timeout, self._timeout))
             # clamd answers "size limit exceeded" and closes while we still send: the answer waits to be read.
             with suppress(BrokenPipeError, ConnectionResetError):
                 link.give(descriptor)
