@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import threading
+from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated
 
@@ -47,18 +48,26 @@ def sweep(
     """Recover what was lost on the way: once, or with --every for ever. Any number may run."""
     telemetry.configure()
     settings = load()
-    sweeper = sweeping.Sweeper(
-        Database(settings.database_url.get_secret_value()),
-        ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout),
-        TaskQueue(settings),
-        PolicyFile.load(settings.policy_file),
-        settings,
-    )
-    if every is None:
-        numbers = asdict(sweeper.sweep())
-        typer.echo(json.dumps(numbers) if as_json else "\n".join(f"{name:16} {n}" for name, n in numbers.items()))
-        return
+    objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
+    policies = PolicyFile.load(settings.policy_file)
+    with (
+        closing(Database(settings.database_url.get_secret_value())) as database,
+        closing(TaskQueue(settings)) as queue,
+    ):
+        sweeper = sweeping.Sweeper(database, objects, queue, policies, settings)
+        if every is None:
+            _report(sweeper.sweep(), as_json)
+        else:
+            _sweep_on(sweeper, every)
+
+
+def _report(swept: sweeping.Swept, as_json: bool) -> None:
+    numbers = asdict(swept)
+    typer.echo(json.dumps(numbers) if as_json else "\n".join(f"{name:16} {n}" for name, n in numbers.items()))
+
+
+def _sweep_on(sweeper: sweeping.Sweeper, pause: float) -> None:
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    sweeping.run(sweeper, lambda: over.wait(every))
+    sweeping.run(sweeper, lambda: over.wait(pause))

@@ -296,6 +296,17 @@ def test_the_server_and_its_busy_child_end_with_the_socket(busy: _Busy, sandbox:
     os.close(child)
 
 
+def test_a_call_that_is_interrupted_ends_with_its_child(busy: _Busy, sandbox: Sandbox) -> None:
+    child = os.pidfd_open(busy.child)
+    sandbox.interrupt()
+    assert _wait_for_end(child)
+    os.close(child)
+    with pytest.raises(SandboxFailed):
+        busy.outcome.result()
+    sandbox.interrupt()
+    assert images.sniff(sandbox, JPEG) == "image/jpeg", "nothing was going on any more"
+
+
 def test_a_forked_worker_gets_a_server_of_its_own() -> None:
     program = """
 import os

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import timedelta
 
 import boto3
 import pytest
 import redis
+from typer.testing import CliRunner
 
+from ops.cli import app
 from tests.system import Calendar, System
 from worker import clock, sweep
 from worker.adapters.object_store import ObjectStore
@@ -188,3 +191,28 @@ def test_the_scans_that_redis_lost_are_enqueued_by_the_thousand(system: System) 
     system.flush_queue()
     assert system.sweep().enqueued == count
     assert system.queue.waiting() == count
+
+
+def test_superseded_objects_are_removed_and_those_of_a_later_decision_are_not(
+    system: System, calendar: Calendar
+) -> None:
+    """A late worker wrote the first; an operator's next decision has just begun to write the last."""
+    scan = system.outcome(b"hello")
+    assert scan.promoted is not None
+    late, later = f"default/{scan.id}/2-1", f"default/{scan.id}/1-2"
+    for key in (late, later, f"default/{scan.id}/readme"):
+        system.objects.put(system.settings.clean_bucket, key, b"x")
+    system.amend(scan.id, tidy_at=clock.now())
+    calendar.pass_time(60)
+    assert system.sweep().tidied == 1
+    assert system.promoted() == sorted([scan.promoted.key, later, f"default/{scan.id}/readme"])
+
+
+def test_the_command_says_what_it_did_in_numbers(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.cli.system.load", lambda: system.settings)
+    monkeypatch.setattr("worker.telemetry.configure", lambda: None)  # it would hold on to the runner's stderr
+    scan = system.upload(b"hello")
+    system.amend(scan.id, enqueued_at=None)
+    numbers = json.loads(CliRunner().invoke(app, ["sweep", "--json"]).output.splitlines()[-1])
+    assert numbers == asdict(Swept(enqueued=1))
+    assert "enqueued         0" in CliRunner().invoke(app, ["sweep"]).output

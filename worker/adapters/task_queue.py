@@ -41,6 +41,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # however long Redis is away
         broker_connection_timeout=settings.connect_timeout,
         broker_transport_options={
             "visibility_timeout": settings.visibility_timeout,
