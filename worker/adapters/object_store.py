@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import CompletedPartTypeDef, PaginatorConfigTypeDef
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
-PART = 32 * 1024 * 1024  # bytes of one call that writes a large file
+PART = 8 * 1024 * 1024  # bytes of one call that writes a large file; two of them are in memory
 Before = Callable[[], None]
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
