@@ -92,7 +92,7 @@ class Site:
     ) -> Iterator[Site]:
         """A site in `folder`, whose path must be short and open to every account; ready, and stopped afterwards.
 
-        `workers`: processes of the one worker; 0: none yet. `fatal`: some files are fatal to its scanner.
+        `workers`: processes of the one worker. `fatal`: some files are fatal to its scanner.
         """
         with ExitStack() as stack:
             supervisor = stack.enter_context(_Supervisor(folder / "logs"))
@@ -106,15 +106,10 @@ class Site:
             api = _Api(LOOPBACK, choose(["api"])["api"], variables)
             site = cls(supervisor, variables, api.url)
             stack.callback(site.database.close)
-            supervisor.start(api, Part("sweeper", ["lazaretto", "sweep", "--every", "1s"], variables))
-            if workers:
-                site.start_workers(workers)
+            sweeper = Part("sweeper", ["lazaretto", "sweep", "--every", "1s"], variables)
+            supervisor.start(api, worker(workers, variables), sweeper)
             stack.enter_context(_kept(supervisor))
             yield site
-
-    def start_workers(self, processes: int) -> None:
-        """Start the worker, which has not run so far."""
-        self._supervisor.launch(worker(processes, self.variables))
 
     @contextmanager
     def away(self, name: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,35 @@ from worker.store import events
 
 DEFAULT_ATTEMPTS = {name: value for name, value in SETTINGS.items() if name != "LAZARETTO_MAX_ATTEMPTS"}
 UPLOADS = 500
-OTHERS = 30
+OTHERS = 20
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextmanager
+def _folder() -> Iterator[Path]:
     """Short enough for sockets, and open to the accounts that servers run as."""
     with tempfile.TemporaryDirectory(prefix="recovery-", dir="/var/tmp") as name:
         Path(name).chmod(0o711)
         yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def site(development_signatures: Path) -> Iterator[Site]:
+    """For everything that it recovers from."""
+    with (
+        _folder() as folder,
+        Site.running(folder, development_signatures, DEFAULT_ATTEMPTS, workers=2, postgresql=True) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def fatal(development_signatures: Path) -> Iterator[Site]:
+    """A site whose scanner some files are fatal to."""
+    with (
+        _folder() as folder,
+        Site.running(folder, development_signatures, DEFAULT_ATTEMPTS, workers=3, fatal=True) as running,
+    ):
+        yield running
 
 
 def _put(site: Site, name: str, data: bytes) -> httpx.Response:
@@ -52,49 +73,43 @@ def _scan(site: Site, scan_id: str, wait: int = 0) -> dict[str, Any]:
     return scan
 
 
-def test_what_redis_lost_while_no_worker_ran_reaches_its_outcome(folder: Path, development_signatures: Path) -> None:
-    with Site.running(folder, development_signatures, DEFAULT_ATTEMPTS, workers=0) as site:
+def _rest(site: Site) -> None:
+    until(lambda: not site.ids(PENDING) and not site.untidy(), 120, "everything at rest")
+
+
+def test_what_redis_lost_while_no_worker_ran_reaches_its_outcome(site: Site) -> None:
+    before = len(site.ids([Status.CLEAN]))
+    with site.away("worker"):
         with ThreadPoolExecutor(8) as pool:
             answers = pool.map(lambda number: _put(site, "a.txt", f"number {number}".encode()), range(UPLOADS))
             assert {answer.status_code for answer in answers} == {202}
         assert len(site.ids([Status.QUEUED])) == UPLOADS
         with redis.Redis.from_url(site.variables["LAZARETTO_REDIS_URL"]) as client:
             client.flushall()
-        site.start_workers(2)
-        until(lambda: not site.ids(PENDING), 120, "the end of all scans")
-        assert len(site.ids([Status.CLEAN])) == UPLOADS
+    _rest(site)
+    assert len(site.ids([Status.CLEAN])) == before + UPLOADS
 
 
-def test_uploads_are_taken_in_while_redis_is_away_and_flow_when_it_is_back(
-    folder: Path, development_signatures: Path
-) -> None:
-    with Site.running(folder, development_signatures, DEFAULT_ATTEMPTS, workers=1) as site:
-        with site.away("redis"):
-            assert [_put(site, "a.txt", b"hello").status_code for _ in range(5)] == [202] * 5
-            assert len(site.ids([Status.QUEUED])) == 5
-        until(lambda: len(site.ids([Status.CLEAN])) == 5, 60, "the outcome of what waited")
+def test_uploads_are_taken_in_while_redis_is_away_and_flow_when_it_is_back(site: Site) -> None:
+    before = len(site.ids([Status.CLEAN]))
+    with site.away("redis"):
+        assert [_put(site, "a.txt", b"hello").status_code for _ in range(5)] == [202] * 5
+        assert len(site.ids([Status.CLEAN])) == before
+    _rest(site)
+    assert len(site.ids([Status.CLEAN])) == before + 5
 
 
 @pytest.mark.parametrize("server", ["postgresql", "seaweedfs"])
-def test_without_database_or_store_nothing_is_accepted_or_half_recorded(
-    folder: Path, development_signatures: Path, server: str
-) -> None:
-    with Site.running(folder, development_signatures, DEFAULT_ATTEMPTS, workers=1, postgresql=True) as site:
-        with site.away(server):
-            answer = _put(site, "a.txt", b"hello")
-            assert (answer.status_code, answer.json()["retryable"]) == (503, True)
-            assert int(answer.headers["retry-after"]) > 0
-        until(lambda: _put(site, "a.txt", b"hello").status_code == 202, 60, "uploads being accepted again")
-        until(lambda: not site.ids(PENDING) and not site.untidy(), 60, "everything at rest")
-        assert len(site.ids([Status.CLEAN])) == 1
-        assert list(site.objects.keys("quarantine")) == []
-
-
-@pytest.fixture
-def fatal(folder: Path, development_signatures: Path) -> Iterator[Site]:
-    """A site whose scanner some files are fatal to."""
-    with Site.running(folder, development_signatures, DEFAULT_ATTEMPTS, workers=3, fatal=True) as site:
-        yield site
+def test_without_database_or_store_nothing_is_accepted_or_half_recorded(site: Site, server: str) -> None:
+    before = len(site.ids([Status.CLEAN]))
+    with site.away(server):
+        answer = _put(site, "a.txt", b"hello")
+        assert (answer.status_code, answer.json()["retryable"]) == (503, True)
+        assert int(answer.headers["retry-after"]) > 0
+    until(lambda: _put(site, "a.txt", b"hello").status_code == 202, 60, "uploads being accepted again")
+    _rest(site)
+    assert len(site.ids([Status.CLEAN])) == before + 1
+    assert list(site.objects.keys("quarantine")) == []
 
 
 def _latency(site: Site) -> float:

@@ -28,7 +28,7 @@ def test_nothing_is_lost_whatever_dies(
     folder: Path, development_signatures: Path, request: pytest.FixtureRequest, postgresql: bool
 ) -> None:
     long = request.config.getoption("--torture")
-    files, blows, pause = (2000, 200, 1.0) if long else (100, 12, 1.0)
+    files, blows, pause = (2000, 200, 1.0) if long else (60, 10, 1.0)
     scratch = folder / "scratch"
     scratch.mkdir()
     settings = SETTINGS | {"LAZARETTO_SCRATCH_DIR": str(scratch)}

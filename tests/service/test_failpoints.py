@@ -70,7 +70,7 @@ FILES = {
 }
 
 
-SOME = ("document", "photo", "infected")  # of each way through `settle` one; all of them in the long form
+SOME = ("document", "photo")  # all of them in the long form
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

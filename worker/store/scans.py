@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from worker import clock
-from worker.scan import ALLOWED, Cause, Scan, Status
+from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
 from worker.store import events
 from worker.store.rows import scan_from
 from worker.store.tables import scans
@@ -62,6 +62,8 @@ def move(
         values |= {"decision": scans.c.decision + 1, "finished_at": None}
     if target.ended:
         values |= {"finished_at": now, "token": None, "lease_until": None, "due_at": None}
+    if target.ended and target not in PROMOTED:
+        values["promoted"] = None
     statement = update(scans).where(scans.c.id == scan_id, scans.c.status == source.value, *guards)
     row = connection.execute(statement.values(values).returning(scans)).mappings().first()
     if row is None:
