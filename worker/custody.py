@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -23,6 +24,13 @@ from worker.telemetry import Log
 _DATABASE_PAUSE = 0.5  # seconds between two tries to put a setback on record
 
 
+class Claim(NamedTuple):
+    """A scan that is ours, since `begun`: `time.monotonic()` from just before we took it."""
+
+    scan: Scan
+    begun: float
+
+
 class Custody:
     """One per worker process."""
 
@@ -34,19 +42,20 @@ class Custody:
         self._pace = Pace(settings.max_attempts, settings.retry_base, settings.retry_cap)
         self._hurried = False
 
-    def take(self, scan_id: str) -> Scan | None:
+    def take(self, scan_id: str) -> Claim | None:
         """Make a scan ours for one lease: a waiting one that is due, or one whose settling was left.
 
         None: not to be had, or not now. Raises `DatabaseUnavailable`.
         """
         obstacle = self._gate.obstacle()
-        until = self._in_a_lease()
+        begun, until = time.monotonic(), self._in_a_lease()
         cause = Cause(Mover.WORKER, "claimed", self.actor)
         with self._database.write() as connection:
             if obstacle and self._postpone(connection, scan_id, obstacle):
                 return None
             taken = claims.take(connection, scan_id, cause, until)
-            return taken or claims.take_over(connection, scan_id, until, tidy_at=until)
+            scan = taken or claims.take_over(connection, scan_id, until, tidy_at=until)
+        return Claim(scan, begun) if scan else None
 
     def hurry(self) -> None:
         """This process is about to end: wait for nobody any more. Takes no lock: safe in a signal handler."""

@@ -14,6 +14,7 @@ from typing import Self
 
 from worker import clock, telemetry
 from worker.errors import LazarettoError, LeaseLost, LeaseOver, Stopped, TimeLimitExceeded
+from worker.scan import Scan
 from worker.store import claims
 from worker.store.database import Database
 from worker.telemetry import Log
@@ -33,24 +34,23 @@ class Lease:
     def __init__(
         self,
         database: Database,
-        scan_id: str,
-        token: str,
+        scan: Scan,
         *,
         begun: float,
         seconds: float,
         limit: float,
         interrupt: Callable[[], None],
     ) -> None:
-        """`begun`: `time.monotonic()` from before the claim. `seconds`: of the lease. `limit`: seconds for the whole
-        work. `interrupt`: ends whatever blocks; called from another thread, again and again."""
-        self._database, self._scan_id, self._token, self._seconds = database, scan_id, token, seconds
+        """`scan`: as claimed. `begun`: `time.monotonic()` from before the claim. `seconds`: of the lease. `limit`:
+        seconds for the whole work. `interrupt`: ends whatever blocks; called from another thread, again and again."""
+        self._database, self._scan, self._seconds = database, scan, seconds
         self._interrupt = interrupt
         self._ends, self._limit_at = begun + seconds, begun + limit
         self._fault: Exception | None = None
         self._asked_to_stop = self._effects_under_way = False
         self._done = threading.Event()
         self._threads = [
-            threading.Thread(target=target, name=f"{target.__name__}-{scan_id}", daemon=True)
+            threading.Thread(target=target, name=f"{target.__name__}-{scan.id}", daemon=True)
             for target in (self._renew_on, self._watch)
         ]
 
@@ -100,14 +100,14 @@ class Lease:
                     return
                 pause = self._seconds / 3
             except LazarettoError as fault:  # the lease runs on; perhaps the next renewal works
-                telemetry.warn(Log.LEASE_NOT_RENEWED, scan_id=self._scan_id, error=fault.message)
+                telemetry.warn(Log.LEASE_NOT_RENEWED, scan_id=self._scan.id, error=fault.message)
                 pause = self._seconds / 15
 
     def _renew(self) -> bool:
         begun = time.monotonic()
         until = clock.now() + timedelta(seconds=self._seconds)
         with self._database.write() as connection:
-            if not claims.renew(connection, self._scan_id, self._token, until):
+            if not claims.renew(connection, self._scan, until):
                 return False
         self._ends = begun + self._seconds
         return True

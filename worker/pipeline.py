@@ -7,7 +7,6 @@ by the sweeper: `scanning` starts over, `settling` goes on from the recorded ver
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import structlog
 
 from worker import telemetry
-from worker.custody import Custody
+from worker.custody import Claim, Custody
 from worker.errors import ContentChanged, Permanent, ReencodingChanged
 from worker.inspect import Inspection, Inspector, Picture
 from worker.keys import clean_key
@@ -53,19 +52,18 @@ class Pipeline:
 
         Raises `DatabaseUnavailable` where nothing can be put on record; then the lease ends by itself.
         """
-        begun = time.monotonic()
-        scan = None if self._stopping else self._custody.take(scan_id)
-        if scan is None or scan.token is None:
+        claim = None if self._stopping else self._custody.take(scan_id)
+        if claim is None:
             telemetry.say(Log.SCAN_NOT_OURS, scan_id=scan_id)
             return
         with (
-            structlog.contextvars.bound_contextvars(scan_id=scan_id, request_id=scan.request_id),
-            self._leased(scan.id, scan.token, begun) as lease,
+            structlog.contextvars.bound_contextvars(scan_id=scan_id, request_id=claim.scan.request_id),
+            self._leased(claim) as lease,
         ):
             try:
-                self._carry_through(scan, lease)
+                self._carry_through(claim.scan, lease)
             except Exception as fault:  # noqa: BLE001 - whatever went wrong is decided upon
-                self._custody.give_back(scan, lease.fault or fault)  # what is interrupted fails in ways of its own
+                self._custody.give_back(claim.scan, lease.fault or fault)  # who is interrupted fails in ways of its own
             finally:
                 self._lease = None
 
@@ -76,11 +74,14 @@ class Pipeline:
         if lease := self._lease:
             lease.stop()
 
-    def _leased(self, scan_id: str, token: str, begun: float) -> Lease:
-        seconds, limit = self._settings.lease_seconds, self._settings.scan_timeout
-        interrupt = self._inspector.interrupt
+    def _leased(self, claim: Claim) -> Lease:
         self._lease = Lease(
-            self._database, scan_id, token, begun=begun, seconds=seconds, limit=limit, interrupt=interrupt
+            self._database,
+            claim.scan,
+            begun=claim.begun,
+            seconds=self._settings.lease_seconds,
+            limit=self._settings.scan_timeout,
+            interrupt=self._inspector.interrupt,
         )
         if self._stopping:
             self._lease.stop()

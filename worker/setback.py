@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from worker import clock, retries, telemetry
-from worker.errors import Internal, LazarettoError, LeaseLost, ReencodingChanged
+from worker.errors import Internal, LazarettoError, ReencodingChanged
 from worker.retries import Again, Enough, Pace
 from worker.scan import Cause, Mover, Scan, Status
 from worker.store import claims
@@ -28,9 +28,7 @@ def record(database: Database, claimed: Scan, fault: Exception, actor: str, pace
     repeated, however often. Raises `LeaseLost` where the scan is somebody else's by now, and `DatabaseUnavailable`.
     """
     with database.write() as connection:
-        scan = claims.held(connection, claimed.id, claimed.token or "")
-        if scan is None:
-            raise LeaseLost
+        scan = claims.held(connection, claimed)
         decision = retries.after(fault, scan.attempts, scan.setbacks, pace, random.random())  # noqa: S311 - jitter
         if scan.status is Status.SETTLING and not isinstance(fault, ReencodingChanged):
             seconds = decision.seconds if isinstance(decision, Again) else pace.pause(scan.setbacks, 1)

@@ -33,9 +33,9 @@ def take_over(connection: Connection, scan_id: str, until: datetime, tidy_at: da
     return scans.get(connection, scan_id)
 
 
-def renew(connection: Connection, scan_id: str, token: str, until: datetime) -> bool:
+def renew(connection: Connection, scan: Scan, until: datetime) -> bool:
     """Hold a claim until then. False: it is lost."""
-    return scans.amend(connection, scan_id, _mine(token), lease_until=until)
+    return scans.amend(connection, scan.id, _mine(scan.token), lease_until=until)
 
 
 def renew_upload(connection: Connection, scan_id: str, until: datetime) -> bool:
@@ -43,10 +43,12 @@ def renew_upload(connection: Connection, scan_id: str, until: datetime) -> bool:
     return scans.amend(connection, scan_id, table.c.status == Status.RECEIVING.value, lease_until=until)
 
 
-def held(connection: Connection, scan_id: str, token: str) -> Scan | None:
-    """The scan as it stands, for whoever holds it. None: it is lost."""
-    scan = scans.get(connection, scan_id)
-    return scan if scan and scan.token == token else None
+def held(connection: Connection, claimed: Scan) -> Scan:
+    """The scan as it stands now, for whoever claimed it. Raises `LeaseLost`."""
+    scan = scans.get(connection, claimed.id)
+    if scan is None or scan.token != claimed.token:
+        raise LeaseLost
+    return scan
 
 
 def move(connection: Connection, scan: Scan, target: Status, cause: Cause, **values: Any) -> Scan:
