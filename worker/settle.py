@@ -16,7 +16,7 @@ class Settler:
     """The only code that writes to the clean bucket."""
 
     def __init__(self, objects: ObjectStore, *, quarantine: str, call_seconds: float) -> None:
-        """`quarantine`: the bucket. `call_seconds`: how long one call to the store may take at least."""
+        """`quarantine`: the bucket. `call_seconds`: how much of the lease must be left before a call to the store."""
         self._objects, self._quarantine, self._call_seconds = objects, quarantine, call_seconds
 
     def settle(self, scan: Scan, content: Content, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
