@@ -1,14 +1,37 @@
-"""The present moment, and ids that carry it."""
+"""The present moment, how long something takes, and ids that carry their moment."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from uuid_utils import uuid7
 
+_ahead = timedelta()  # how far the clock that we follow is ahead of this machine's
+
 
 def now() -> datetime:
-    """The present moment in UTC."""
+    """The present moment in UTC, as all processes of the installation have it."""
+    return _own() + _ahead
+
+
+def follow(ask: Callable[[], datetime]) -> timedelta:
+    """Keep, from now on, the time that `ask` gives: of the database's server, since one machine must not take another's
+    lease for over because their clocks differ. Returns how far it is ahead of this machine's."""
+    global _ahead  # one time for the whole process, as there is one for the whole installation
+    before = _own()
+    theirs = ask()
+    _ahead = theirs - before - (_own() - before) / 2
+    return _ahead
+
+
+def elapsed() -> float:
+    """Seconds since some moment, on this machine; they go on while it sleeps, as Python's monotonic ones do not."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _own() -> datetime:
     return datetime.now(UTC)
 
 

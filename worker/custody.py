@@ -25,7 +25,7 @@ _DATABASE_PAUSE = 0.5  # seconds between two tries to put a setback on record
 
 
 class Claim(NamedTuple):
-    """A scan that is ours, since `begun`: `time.monotonic()` from just before we took it."""
+    """A scan that is ours, since `begun`: `clock.elapsed()` from just before we took it."""
 
     scan: Scan
     begun: float
@@ -48,7 +48,7 @@ class Custody:
         None: not to be had, or not now. Raises `DatabaseUnavailable`.
         """
         obstacle = self._gate.obstacle()
-        begun, until = time.monotonic(), self._in_a_lease()
+        begun, until = clock.elapsed(), self._in_a_lease()
         cause = Cause(Mover.WORKER, "claimed", self.actor)
         with self._database.write() as connection:
             if obstacle and self._postpone(connection, scan_id, obstacle):

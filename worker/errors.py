@@ -85,6 +85,12 @@ class StoreUnavailable(Unavailable):
     code = "object_store_unavailable"
 
 
+class StoreRefuses(StoreUnavailable):
+    """The object store refuses us; every file waits until credentials, buckets and clocks fit."""
+
+    code = "object_store_refuses"
+
+
 class DatabaseUnavailable(Unavailable):
     """The database does not answer; trying again can help."""
 
@@ -119,6 +125,12 @@ class SandboxFailed(Transient):
     """The sandbox failed without saying anything about the file; trying again can help."""
 
     code = "sandbox_failed"
+
+
+class ScratchChanged(Transient):
+    """What was to be promoted is not what was examined; trying again can help."""
+
+    code = "scratch_changed"
 
 
 class ObjectMissing(LazarettoError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from worker import media_types
 from worker.adapters.object_store import ObjectStore
 from worker.errors import ContentChanged, SandboxFailed
 from worker.policy import Findings, Policy
-from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox
+from worker.sandbox import ImageLimits, Refused, Sandbox
 from worker.scan import Content, Reason, Scan, ScannerInfo
 from worker.scanners import Examination, Scanners
-from worker.scratch import Scratch, ScratchFull
+from worker.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +102,20 @@ class Inspector:
 
     def remake(self, file: Scratch, media_type: str, policy: Policy) -> Picture | Refused:
         """Re-encode an image; the same image gives the same bytes."""
-        target = self._scratch(file.size)
-        try:
-            limits = ImageLimits(max_pixels=policy.max_pixels, max_frames=policy.max_frames)
-            outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits)
-            target.freeze()
-        except SandboxFailed as fault:
-            full = target.full
-            target.close()
-            if full:
-                raise ScratchFull from fault  # which says nothing about the image
-            raise
-        except BaseException:
-            target.close()
-            raise
-        if isinstance(outcome, Reencoded):
-            return Picture(target, outcome.type)
-        target.close()
-        return outcome
+        limits = ImageLimits(max_pixels=policy.max_pixels, max_frames=policy.max_frames)
+        with ExitStack() as unless_kept:
+            target = unless_kept.enter_context(self._scratch(file.size))
+            try:
+                outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits)
+            except SandboxFailed as fault:
+                if overflow := target.overflow(beside=file.size):
+                    raise overflow from fault
+                raise
+            if isinstance(outcome, Refused):
+                return outcome
+            target.freeze(shared=True)
+            unless_kept.pop_all()
+        return Picture(target, outcome.type)
 
     def _examine_again(self, picture: Picture) -> Examination:
         """The decoder may have been hijacked: what it made is looked at like anything from outside."""

@@ -180,35 +180,33 @@ class Intake:
         on the sweeper sees to what is not done here."""
         try:
             ended = await asyncio.to_thread(self._end, scan, fault)
-            if ended is None and not isinstance(fault, UploadOvertaken):
+            if ended is None:
                 return
             await writer.discard()
-            if ended and not isinstance(fault, StoreUnavailable):  # who may still carry out what we gave up waiting for
+            if not isinstance(fault, StoreUnavailable):  # who may still carry out what we gave up waiting for
                 await asyncio.to_thread(self._forget, ended)
         except LazarettoError as obstacle:
             telemetry.warn(Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, error=obstacle.message, left_to="sweeper")
 
     def _end(self, scan: Scan, fault: BaseException) -> Scan | None:
-        """None: somebody else has ended it, or it was accepted."""
+        """The scan as we ended it; or as it was, where somebody else did, who may have looked at the bucket before our
+        last call: the sweeper will look again. None: it was accepted, and the answer to our COMMIT was lost."""
         target, why, reasons = Status.EXPIRED, f"the upload broke off ({type(fault).__name__})", []
         if isinstance(fault, FileTooLarge):
             target, why = Status.REJECTED, fault.message
             reasons = [asdict(Reason(ReasonCode.FILE_TOO_LARGE, fault.message))]
         cause = Cause(Mover.INTAKE, why)
-        values = {"reasons": reasons, "tidy_at": self._in_a_lease()}
+        tidy_at = self._in_a_lease()
         with self._database.write() as connection:
-            if isinstance(
-                fault, UploadOvertaken
-            ):  # whoever ended it may have looked at the bucket before our last call
-                scans.amend(connection, scan.id, tidy_at=self._in_a_lease())
-                return None
+            values = {"reasons": reasons, "tidy_at": tidy_at}
             ended = scans.move(connection, scan.id, Status.RECEIVING, target, cause, **values)
-        if ended:
-            telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
-        return ended
+            if ended is None and not claims.mark_broken_off(connection, scan.id, tidy_at):
+                return None
+        telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
+        return ended or scan
 
     def _forget(self, scan: Scan) -> None:
-        """Nothing is left of it in quarantine, and nobody writes there any more."""
+        """Nothing is left of it in quarantine, and nobody writes there any more; if it was us who ended it."""
         with self._database.write() as connection:
             scans.amend_untouched(connection, scan, quarantine_key=None, tidy_at=None)
 

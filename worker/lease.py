@@ -27,7 +27,7 @@ class Lease:
 
     Work ends before it is done where the lease is lost or could not be renewed, where the scan takes too long, and
     where the worker is stopped. Whatever blocks then is interrupted; `check` raises why.
-    The end of the lease is kept in monotonic time, counted from before each renewal: we think it over no later than
+    The end of the lease is kept in `clock.elapsed`, counted from before each renewal: we think it over no later than
     the sweeper does.
     """
 
@@ -41,7 +41,7 @@ class Lease:
         limit: float,
         interrupt: Callable[[], None],
     ) -> None:
-        """`scan`: as claimed. `begun`: `time.monotonic()` from before the claim. `seconds`: of the lease. `limit`:
+        """`scan`: as claimed. `begun`: `clock.elapsed()` from before the claim. `seconds`: of the lease. `limit`:
         seconds for the whole work. `interrupt`: ends whatever blocks; called from another thread, again and again."""
         self._database, self._scan, self._seconds = database, scan, seconds
         self._interrupt = interrupt
@@ -64,7 +64,7 @@ class Lease:
         and `Stopped`."""
         if self._fault:
             raise self._fault
-        if time.monotonic() + needed > self._ends:
+        if clock.elapsed() + needed > self._ends:
             raise LeaseOver
 
     def stop(self) -> None:
@@ -73,8 +73,8 @@ class Lease:
 
     def wait(self, seconds: float) -> bool:
         """Pause; True if work has to end before it is done."""
-        over = time.monotonic() + seconds
-        while self._fault is None and time.monotonic() < over:
+        over = clock.elapsed() + seconds
+        while self._fault is None and clock.elapsed() < over:
             time.sleep(_TICK)
         return self._fault is not None
 
@@ -104,7 +104,7 @@ class Lease:
                 pause = self._seconds / 15
 
     def _renew(self) -> bool:
-        begun = time.monotonic()
+        begun = clock.elapsed()
         until = clock.now() + timedelta(seconds=self._seconds)
         with self._database.write() as connection:
             if not claims.renew(connection, self._scan, until):
@@ -117,11 +117,11 @@ class Lease:
             self._fault = self._fault or self._reason_to_end()
             if self._fault:
                 self._interrupt()
-            if self._effects_under_way and time.monotonic() >= self._ends:
+            if self._effects_under_way and clock.elapsed() >= self._ends:
                 _die()
 
     def _reason_to_end(self) -> Exception | None:
-        now = time.monotonic()
+        now = clock.elapsed()
         if self._asked_to_stop:
             return Stopped()
         if now >= self._ends:

@@ -15,7 +15,7 @@ import structlog
 
 from worker import telemetry
 from worker.custody import Claim, Custody
-from worker.errors import ContentChanged, Permanent, ReencodingChanged
+from worker.errors import ContentChanged, ObjectMissing, Permanent, ReencodingChanged, SandboxFailed
 from worker.inspect import Inspection, Inspector, Picture
 from worker.keys import clean_key
 from worker.lease import Lease
@@ -118,11 +118,21 @@ class Pipeline:
         return self._verdict(scan, inspection), picture or file
 
     def _made_again(self, scan: Scan, lease: Lease, desk: ExitStack) -> Scratch:
-        """The bytes to promote by a verdict that another worker recorded."""
-        file = desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
+        """The bytes to promote by a verdict that another worker recorded, whose object is not there yet.
+
+        Raises `ContentChanged` where they are gone, and `ReencodingChanged` where the image cannot be made once more:
+        that it could, or what was made, will not come back by waiting.
+        """
+        try:
+            file = desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
+        except ObjectMissing as fault:
+            raise ContentChanged from fault
         if scan.promoted is None or scan.promoted.sha256 == scan.sha256:
             return file
-        picture = self._inspector.remake(file, scan.detected_type or "", self._policy(scan))
+        try:
+            picture = self._inspector.remake(file, scan.detected_type or "", self._policy(scan))
+        except SandboxFailed as fault:
+            raise ReencodingChanged from fault
         if not isinstance(picture, Picture):
             raise ReencodingChanged
         desk.enter_context(picture.file)

@@ -24,17 +24,15 @@ class QuarantineWriter:
         self._upload = ""
         self._objects, self._bucket, self._part_size = objects, bucket, part_size
         self._hash = hashlib.sha256()
-        self._chunks: list[bytes] = []
-        self._buffered = 0
+        self._buffer = bytearray()
         self._parts: list[str] = []
         self._sending: asyncio.Task[Any] | None = None
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises `StoreUnavailable`."""
-        self._chunks.append(chunk)
-        self._buffered += len(chunk)
+        self._buffer += chunk
         self.size += len(chunk)
-        if self._buffered >= self._part_size:
+        if len(self._buffer) >= self._part_size:
             await self._sent()
             self._sending = asyncio.create_task(asyncio.to_thread(self._send_part, self._taken()))
 
@@ -57,13 +55,12 @@ class QuarantineWriter:
 
     async def _sent(self) -> None:
         if self._sending is not None:
-            await self._sending
+            await asyncio.shield(self._sending)  # or a request that is cancelled would take a call for ended
             self._sending = None
 
     def _taken(self) -> bytes:
-        taken = b"".join(self._chunks)
-        self._chunks.clear()
-        self._buffered = 0
+        taken = bytes(self._buffer)
+        self._buffer.clear()
         return taken
 
     def _send_part(self, part: bytes) -> None:

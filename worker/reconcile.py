@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -50,6 +50,9 @@ class Found:
     finding: Finding
     place: Place
     scan_id: str | None  # of the record, or as the key has it
+
+
+Judge = Callable[[Scan | None, list[Listed], str | None], Iterator[Found]]
 
 
 @dataclass(slots=True)
@@ -123,7 +126,7 @@ class Reconciler:
         for scan_id, listed, scan in self._joined(self._quarantine, SEALED, rows):
             yield from self._judge_sealed(scan or self._scan(scan_id), listed, scan_id)
 
-    def _judge_sealed(self, scan: Scan | None, listed: list[Listed], scan_id: str) -> Iterator[Found]:
+    def _judge_sealed(self, scan: Scan | None, listed: list[Listed], scan_id: str | None) -> Iterator[Found]:
         for each in listed:
             if scan is None or scan.quarantine_key is None:
                 finding = Finding.LEFTOVER if scan else Finding.ORPHANED
@@ -137,7 +140,7 @@ class Reconciler:
             self.summary.records += scan is not None
             yield from self._judge_promoted(scan, listed, scan_id)
 
-    def _judge_promoted(self, scan: Scan | None, listed: list[Listed], scan_id: str) -> Iterator[Found]:
+    def _judge_promoted(self, scan: Scan | None, listed: list[Listed], scan_id: str | None) -> Iterator[Found]:
         """Of a scan whose settling was left, the promoted object may be the only copy: nobody judges it."""
         if scan and not scan.status.ended:
             return
@@ -158,11 +161,12 @@ class Reconciler:
                 yield Found(Finding.UNCLAIMED, Place(self._quarantine, each.key), None)
 
     def _strangers(self, bucket: str, known: set[str]) -> Iterator[Found]:
-        """What lies under prefixes that are nobody's, and under none."""
+        """What lies under prefixes that were nobody's when the walk began, and under none."""
         for name in self._objects.top_level(bucket):
             if name not in known:
                 for each in self._listed(bucket, name):
-                    yield Found(Finding.ORPHANED, Place(bucket, each.key), None)
+                    scan_id = _id_in(name, each) if bucket == self._clean else ""
+                    yield from self._judge(bucket)(self._scan(scan_id), [each], scan_id or None)
 
     def _joined(
         self, bucket: str, prefix: str, rows: Iterator[Scan]
@@ -207,10 +211,12 @@ class Reconciler:
         limit = clock.now() - self._recent
         if any(each.modified > limit for each in now) or (scan and (scan.updated_at > limit or scan.tidy_at)):
             return False
-        if suspect.scan_id is None:
+        if suspect.finding is Finding.UNCLAIMED:
             return bool(now)
-        judge = self._judge_sealed if suspect.place.bucket == self._quarantine else self._judge_promoted
-        return suspect in judge(scan, now, suspect.scan_id)
+        return suspect in self._judge(suspect.place.bucket)(scan, now, suspect.scan_id)
+
+    def _judge(self, bucket: str) -> Judge:
+        return self._judge_sealed if bucket == self._quarantine else self._judge_promoted
 
     def _present(self, place: Place) -> list[Listed]:
         info = self._objects.head(*place)

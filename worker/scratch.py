@@ -14,24 +14,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from worker.errors import Permanent, Transient
+from worker.errors import Permanent, Transient, Unavailable
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
-class ScratchFull(Transient):
+class ScratchFull(Unavailable):
     """The worker's scratch space is full; trying again later can help."""
 
     code = "scratch_full"
-    counts = False
+
+
+class ScratchOutgrown(Transient):
+    """Re-encoded, the image does not fit into the worker's scratch space."""
+
+    code = "scratch_outgrown"
 
 
 class Scratch:
     """One file: written, then frozen, then read by position through `descriptor` by whoever examines it."""
 
     def __init__(self, expected_size: int, *, memory_limit: int, directory: Path | None) -> None:
-        """Sizes in bytes. `directory`: for files above `memory_limit`; None: the system's own."""
-        self._expected_size = expected_size
+        """Sizes in bytes. `directory`: for files above `memory_limit`; None: the system's own. Raises `ScratchFull`."""
+        self._expected_size, self._directory = expected_size, directory
         self._in_memory = expected_size <= memory_limit
         self.descriptor = _memory_file() if self._in_memory else _nameless_file(directory)
 
@@ -48,23 +53,49 @@ class Scratch:
                     f"scratch holds {room.f_blocks * room.f_frsize} bytes in all, too few for {self._expected_size}",
                     expected="LAZARETTO_SCRATCH_DIR on a larger disk",
                 ) from fault
-            raise ScratchFull(f"cannot write to scratch ({fault}); trying again later can help") from fault
+            raise ScratchFull(_told(fault)) from fault
 
-    @property
-    def full(self) -> bool:
-        """Has its disk no room left, for whatever reason?"""
-        return not self._in_memory and self._room().f_bavail == 0
+    def overflow(self, beside: int) -> Transient | None:
+        """Why nothing more can be written; None where its disk has room, or it is in none.
+
+        `ScratchOutgrown` where it takes up half of that disk, together with the `beside` bytes that its own scan has
+        there; otherwise others are to blame, and there will be room when they have ended.
+        """
+        room = self._room()
+        if self._in_memory or room.f_bavail > 0:
+            return None
+        own = self.size + beside
+        return ScratchOutgrown() if own * 2 > room.f_blocks * room.f_frsize else ScratchFull()
 
     def _room(self) -> os.statvfs_result:
         return os.fstatvfs(self.descriptor)
 
-    def freeze(self) -> None:
-        """From here on nobody can change it, not even a hijacked decoder that holds the descriptor."""
+    def freeze(self, *, shared: bool = False) -> None:
+        """From here on nobody can change it. Raises `ScratchFull`.
+
+        `shared`: somebody else has had the descriptor. A hijacked decoder may have handed it on to a process that
+        outlives it, so on disk only a copy is surely nobody else's.
+        """
         if self._in_memory:
             fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        elif shared:
+            self._copy()
         writable = self.descriptor
         self.descriptor = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
         os.close(writable)
+
+    def _copy(self) -> None:
+        shared, size = self.descriptor, self.size
+        own = _nameless_file(self._directory)
+        try:
+            while (at := os.fstat(own).st_size) < size and os.sendfile(own, shared, at, size - at):
+                pass
+        except OSError as fault:
+            obstacle = self.overflow(beside=size)
+            os.close(own)
+            raise obstacle or ScratchFull(_told(fault)) from fault
+        self.descriptor = own
+        os.close(shared)
 
     @property
     def size(self) -> int:
@@ -97,5 +128,12 @@ def _memory_file() -> int:
 
 
 def _nameless_file(directory: Path | None) -> int:
-    with tempfile.TemporaryFile(dir=directory) as file:
-        return os.dup(file.fileno())
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            return os.dup(file.fileno())
+    except OSError as fault:
+        raise ScratchFull(_told(fault)) from fault
+
+
+def _told(fault: OSError) -> str:
+    return f"cannot write to scratch ({fault}); trying again later can help"

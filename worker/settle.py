@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from worker.adapters.object_store import Label, ObjectStore, Place
+from worker.adapters.object_store import Exactly, Label, ObjectStore, Place
 from worker.errors import Permanent
 from worker.lease import Lease
 from worker.scan import Content, Promoted, Scan, ScannerInfo, Status
@@ -45,8 +45,9 @@ class Settler:
         if resumed and self._is_there(target):
             return
         label, place = _label(scan, target, scan.scanner), Place(target.bucket, target.key)
+        content, check = Exactly(target.size, target.sha256), partial(lease.check, self._call_seconds)
         with proven().reader() as body, lease.effects():
-            self._objects.put_file(place, body, target.size, label, partial(lease.check, self._call_seconds))
+            self._objects.put_file(place, body, content, label, check)
 
     def _is_there(self, target: Promoted) -> bool:
         found = self._objects.head(target.bucket, target.key)

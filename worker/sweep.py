@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import DatabaseUnavailable, LazarettoError, Permanent, QueueUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.policy import PolicyFile
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
@@ -26,6 +26,7 @@ from worker.telemetry import Log
 from worker.tidy import Tidier
 
 _BATCH = 500
+_FAULTS = 3  # of the store in one sweep; whoever is away is not asked 500 times
 _STALE_UPLOADS_SECONDS = 600.0  # between two looks at what nobody may ever look at
 
 
@@ -62,12 +63,12 @@ class Sweeper:
 
     def sweep(self) -> Swept:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
-        swept, faults = Swept(), list[LazarettoError]()
+        swept, faults = Swept(), list[Exception]()
         steps = (self._end_leases, self._give_up_uploads, self._enqueue, self._expire, self._tidy, self._abort_stale)
         for step in steps:
             try:
                 step(swept)
-            except LazarettoError as fault:
+            except Exception as fault:  # noqa: BLE001 - raised at the end
                 faults.append(fault)
         if any(asdict(swept).values()):
             telemetry.say(Log.SWEPT, **asdict(swept))
@@ -76,7 +77,7 @@ class Sweeper:
             raise faults[0]
         return swept
 
-    def _bear(self, faults: list[LazarettoError]) -> None:
+    def _bear(self, faults: list[Exception]) -> None:
         """No worker could renew its lease while the database was away: each gets the time to come back."""
         if any(isinstance(fault, DatabaseUnavailable) for fault in faults):
             self._patient_until = time.monotonic() + self._settings.lease_seconds
@@ -110,15 +111,22 @@ class Sweeper:
             swept.expired += self._move(scan, Status.EXPIRED, why, held, tidy_at=clock.now())
 
     def _tidy(self, swept: Swept) -> None:
-        """Scans that ended while somebody may still have been writing."""
+        """Scans that ended while somebody may still have been writing. One that cannot be tidied holds up no other."""
+        faults = list[LazarettoError]()
         for scan in self._found(backlog.untidy(clock.now())):
             try:
                 self._tidier.tidy(scan)
-            except Permanent as fault:  # about this one; the others must not wait for it
+                swept.tidied += 1
+            except DatabaseUnavailable:
+                raise
+            except LazarettoError as fault:
+                faults.append(fault)
                 telemetry.alarm(Log.TIDY_FAILED, scan_id=scan.id, error=fault.message)
                 self._put_off(scan)
-            else:
-                swept.tidied += 1
+            if len(faults) == _FAULTS:
+                break
+        if faults:
+            raise faults[0]
 
     def _put_off(self, scan: Scan) -> None:
         with self._database.write() as connection:

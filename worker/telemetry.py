@@ -26,6 +26,7 @@ class Log(StrEnum):
     SCAN_LEFT = "scan_left"
     LEASE_LOST = "lease_lost"
     LEASE_NOT_RENEWED = "lease_not_renewed"
+    CLOCK_DIFFERS = "clock_differs"
     SCANNER_TRUSTED = "scanner_trusted"
     SCANNER_REFUSED = "scanner_refused"
     SCANNER_UNREPORTED = "scanner_unreported"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import threading
 from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated
@@ -67,7 +66,7 @@ def _report(swept: sweeping.Swept, as_json: bool) -> None:
 
 
 def _sweep_on(sweeper: sweeping.Sweeper, pause: float) -> None:
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
-    sweeping.run(sweeper, lambda: over.wait(pause))
+    """A signal ends it after the sweep that it comes in."""
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    sweeping.run(sweeper, lambda: signal.sigtimedwait(ending, pause) is not None)

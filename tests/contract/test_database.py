@@ -263,6 +263,29 @@ def test_a_database_that_is_silent_is_told_and_its_connection_replaced(postgres_
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_that_is_shut_to_writers_is_told(database: Database, database_url: str) -> None:
+    """As while it fails over."""
+    with database.write() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    shut = Database(database_url)
+    with pytest.raises(DatabaseUnavailable, match="read-only"), shut.write() as connection:
+        scans.add(connection, _scan(), CAUSE)
+    shut.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_machines_whose_clocks_differ_agree_on_the_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "_ahead", timedelta())
+    monkeypatch.setattr(clock, "_own", lambda: datetime.now(UTC) - timedelta(hours=1))
+    slow = Database(database_url)
+    assert datetime.now(UTC) - clock.now() > timedelta(minutes=59)
+    with slow.read():
+        assert abs(datetime.now(UTC) - clock.now()) < timedelta(seconds=1)
+    slow.close()
+
+
 def test_a_database_that_is_away_is_told() -> None:
     away = Database("postgresql://nobody@127.0.0.1:1/none", connect_timeout=1)
     for transaction in (away.read, away.write):

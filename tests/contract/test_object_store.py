@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from datetime import timedelta
@@ -11,8 +12,8 @@ import pytest
 
 from worker import clock
 from worker.adapters import object_store
-from worker.adapters.object_store import Label, ObjectStore, Place
-from worker.errors import ContentChanged, ObjectMissing, Permanent, StoreUnavailable
+from worker.adapters.object_store import Exactly, Label, ObjectStore, Place
+from worker.errors import ContentChanged, ObjectMissing, ScratchChanged, StoreRefuses, StoreUnavailable
 
 SMALLEST_PART = 5 * 2**20  # bytes; S3 takes no smaller one, but as the last
 LABEL = Label("text/plain", {"sha256": "0" * 64})
@@ -31,6 +32,10 @@ def bucket(buckets: tuple[str, str]) -> str:
 
 def _nothing() -> None:
     """No lease to look after."""
+
+
+def _exactly(data: bytes) -> Exactly:
+    return Exactly(len(data), hashlib.sha256(data).hexdigest())
 
 
 def _read(objects: ObjectStore, bucket: str, key: str) -> bytes:
@@ -69,12 +74,24 @@ def test_deleting_what_is_not_there_is_fine(objects: ObjectStore, bucket: str) -
 def test_a_file_is_put_whole_and_labelled(objects: ObjectStore, bucket: str, size: int) -> None:
     data = os.urandom(size)
     calls: list[None] = []
-    objects.put_file(Place(bucket, "k"), io.BytesIO(data), size, LABEL, lambda: calls.append(None))
+    objects.put_file(Place(bucket, "k"), io.BytesIO(data), _exactly(data), LABEL, lambda: calls.append(None))
     assert _read(objects, bucket, "k") == data
     assert len(calls) == (1 if size < object_store.PART else 5), "the lease is checked before each call"
     info = objects.head(bucket, "k")
     assert info is not None
     assert info.metadata["sha256"] == "0" * 64
+
+
+@pytest.mark.parametrize("size", [1000, 2 * object_store.PART + 1], ids=["at once", "in parts"])
+@pytest.mark.parametrize("grown", [0, 1], ids=["other bytes", "more of them"])
+def test_a_file_that_is_not_the_one_that_is_meant_is_not_put(
+    objects: ObjectStore, bucket: str, size: int, grown: int
+) -> None:
+    meant, is_there = bytes(size), io.BytesIO(b"x" * (size + grown))
+    with pytest.raises(ScratchChanged):
+        objects.put_file(Place(bucket, "k"), is_there, _exactly(meant), LABEL, _nothing)
+    assert objects.head(bucket, "k") is None
+    assert objects.abort_all(bucket, "k") == 0, "no part of it is left either"
 
 
 def test_an_upload_in_parts_is_nothing_until_it_is_completed(objects: ObjectStore, bucket: str) -> None:
@@ -118,7 +135,7 @@ def test_an_aborted_upload_leaves_nothing(objects: ObjectStore, bucket: str) -> 
 
 
 def test_an_address_works_without_credentials_and_names_the_file(objects: ObjectStore, bucket: str) -> None:
-    objects.put_file(Place(bucket, "k"), io.BytesIO(b"x"), 1, LABEL, _nothing)
+    objects.put_file(Place(bucket, "k"), io.BytesIO(b"x"), _exactly(b"x"), LABEL, _nothing)
     url = objects.download_url(bucket, "k", disposition="attachment; filename*=UTF-8''a.txt", seconds=30)
     answer = httpx.get(url)
     assert (answer.status_code, answer.content) == (200, b"x")
@@ -134,8 +151,9 @@ def test_keys_are_listed(objects: ObjectStore, bucket: str) -> None:
 
 def test_a_bucket_that_is_not_there_is_told(objects: ObjectStore, bucket: str) -> None:
     objects.check(bucket)
-    with pytest.raises(Permanent, match="no bucket nowhere"):
-        objects.check("nowhere")
+    for ask in (lambda: objects.check("nowhere"), lambda: list(objects.fetch("nowhere", "k", '"0"'))):
+        with pytest.raises(StoreRefuses, match="no bucket nowhere"):
+            ask()
 
 
 def test_a_store_that_is_away_is_told(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,5 +164,7 @@ def test_a_store_that_is_away_is_told(buckets: tuple[str, str], monkeypatch: pyt
 
 def test_credentials_that_do_not_fit_are_told(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(Permanent, match="refuses us"):
-        ObjectStore(connect_timeout=2, timeout=2).put(buckets[0], "k", b"")
+    stranger = ObjectStore(connect_timeout=2, timeout=2)
+    for ask in (lambda: stranger.put(buckets[0], "k", b""), lambda: stranger.check(buckets[0])):
+        with pytest.raises(StoreRefuses, match="refuses us"):
+            ask()

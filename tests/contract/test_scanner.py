@@ -122,6 +122,17 @@ def test_whatever_is_not_understood_is_an_outage_and_never_clean(tmp_path: Path,
     assert caught.value.counts
 
 
+def test_a_scan_is_interrupted_and_a_canary_is_not(tmp_path: Path) -> None:
+    """A canary that somebody hung up on would make the scanner look blind."""
+    for seconds, word in ((None, "hung up"), (0.5, "timed out")):
+        path = tmp_path / f"{word}.sock"
+        with _impostor(path, None) as silent, _file(b"x") as descriptor:
+            patient = Endpoint(silent.address, connect_timeout=1, timeout=30)
+            threading.Timer(0.1, patient.interrupt).start()
+            with pytest.raises(ScannerFailed, match=word):
+                patient.scan(descriptor, seconds)
+
+
 def test_a_size_limit_is_told_apart(tmp_path: Path) -> None:
     answer = b"INSTREAM size limit exceeded. ERROR\n"
     with _impostor(tmp_path / "clamd.sock", answer) as impostor, _file(b"x") as descriptor:

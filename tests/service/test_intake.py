@@ -13,12 +13,13 @@ import boto3
 import pytest
 from pydantic import SecretStr
 
-from tests.system import System, chunks, incoming
+from tests.system import Calendar, System, chunks, incoming
 from worker import clock
 from worker.adapters.object_store import ObjectStore
-from worker.errors import StoreUnavailable
-from worker.intake import FileTooLarge, UploadOvertaken, UploadStalled
-from worker.scan import Status
+from worker.errors import DatabaseUnavailable, StoreUnavailable
+from worker.intake import FileTooLarge, Intake, UploadOvertaken, UploadStalled
+from worker.operations import Operations
+from worker.scan import Scan, Status
 from worker.settings import MIB
 
 
@@ -171,6 +172,62 @@ def test_an_upload_that_the_sweeper_gave_up_leaves_nothing(system: System) -> No
         asyncio.run(system.intake().receive(incoming(), body(), dict))
     assert system.quarantined() == []
     assert system.newest().tidy_at is not None, "another call of ours may still be under way"
+
+
+@pytest.mark.parametrize("ending", ["in parts", "at once"])
+def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
+    small_policy: System, calendar: Calendar, ending: str
+) -> None:
+    """The sweeper was there in between, and found nothing."""
+    system = small_policy
+    operations = Operations(system.database, system.objects, system.settings)
+
+    def erase() -> None:
+        operations.erase(system.newest(), "service:default", "request-2")
+        calendar.pass_time(system.settings.lease_seconds + 1)
+        system.sweep()
+        assert system.newest().tidy_at is None
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * MIB
+        await asyncio.to_thread(erase)
+        if ending == "in parts":
+            yield b"x" * (5 * MIB - MIB)
+            while _multipart_uploads(system) == 0:
+                await asyncio.sleep(0.01)
+            raise ConnectionResetError
+
+    class Lossy(ObjectStore):
+        """A store that does what it was asked to, and whose answer is lost."""
+
+        def put(self, bucket: str, key: str, body: bytes) -> str:
+            super().put(bucket, key, body)
+            raise StoreUnavailable
+
+    if ending == "at once":
+        system.objects = Lossy(connect_timeout=2, timeout=10)
+    with pytest.raises((ConnectionResetError, StoreUnavailable)):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
+    system.recover(calendar)
+    assert (system.newest().status, system.quarantined(), _multipart_uploads(system)) == (Status.ERASED, [], 0)
+
+
+def test_an_upload_whose_acceptance_nobody_heard_of_keeps_its_bytes(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to COMMIT was lost, and a worker was quicker than our doubt."""
+    accept = Intake._accept
+
+    def lost(self: Intake, *arguments: object) -> Scan:
+        scan = accept(self, *arguments)  # type: ignore[arg-type]
+        system.amend(scan.id, status="unscannable", finished_at=clock.now())
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(Intake, "_accept", lost)
+    with pytest.raises(DatabaseUnavailable):
+        system.upload(b"hello")
+    kept = system.newest()
+    assert (kept.status, kept.tidy_at, system.quarantined()) == (Status.UNSCANNABLE, None, [kept.quarantine_key])
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b", "文件.txt", "x" * 5000, "", "\ud800", "\u202egpj.exe"])

@@ -30,7 +30,7 @@ def _claimed(system: System) -> str:
 
 def _lease(system: System, scan_id: str, interrupt: Callable[[], None] = lambda: None, **seconds: float) -> Lease:
     times = {"seconds": 1.0, "limit": 60.0} | seconds
-    return Lease(system.database, system.scan(scan_id), begun=time.monotonic(), interrupt=interrupt, **times)
+    return Lease(system.database, system.scan(scan_id), begun=clock.elapsed(), interrupt=interrupt, **times)
 
 
 def test_a_lease_is_renewed_while_work_goes_on(system: System) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,12 +28,12 @@ def _as_root(*command: str) -> None:
     subprocess.run([*(["sudo", "-n"] if os.geteuid() else []), *command], check=True)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MiB."""
+@pytest.fixture(params=[4])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A disk of so many MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    _as_root("mount", "-t", "tmpfs", "-o", "size=4m,mode=1777", "tmpfs", str(folder))
+    _as_root("mount", "-t", "tmpfs", "-o", f"size={request.param}m,mode=1777", "tmpfs", str(folder))
     yield folder
     _as_root("umount", str(folder))
 
@@ -63,16 +64,46 @@ def test_a_file_that_the_disk_could_never_hold_ends_failed(system: System, small
     cramped.parts.close()
 
 
-def test_a_disk_that_fills_while_an_image_is_encoded_is_no_finding(system: System, small_disk: Path) -> None:
+def _noise() -> bytes:
+    """An image of about 3 MiB, which gets no smaller."""
     out = io.BytesIO()
     Image.effect_noise((1600, 1200), 100).convert("RGB").save(out, "PNG")
-    assert len(out.getvalue()) < 4 * MIB < 2 * len(out.getvalue())
+    assert 2 * MIB < len(out.getvalue()) < 4 * MIB
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("small_disk", [16], indirect=True)
+def test_a_disk_that_fills_while_an_image_is_encoded_is_no_finding(system: System, small_disk: Path) -> None:
+    (small_disk / "others").write_bytes(bytes(12 * MIB))
     cramped = system.with_settings(scratch_dir=small_disk, memory_limit=0)
-    scan = cramped.outcome(out.getvalue(), "noise.png")
+    scan = cramped.outcome(_noise(), "noise.png")
     assert (scan.status, scan.attempts, scan.reasons) == (Status.QUEUED, 0, ())
     assert scan.error is not None
     assert scan.error["code"] == "scratch_full"
     cramped.parts.close()
+
+
+def test_an_image_that_the_disk_could_never_hold_twice_ends_failed(
+    system: System, small_disk: Path, calendar: Calendar
+) -> None:
+    cramped = system.with_settings(scratch_dir=small_disk, memory_limit=0)
+    scan = cramped.outcome(_noise(), "noise.png")
+    for attempt in (1, 2):
+        assert (scan.status, scan.attempts) == (Status.QUEUED, attempt)
+        calendar.pass_time(60)
+        scan = cramped.work(scan.id)
+    assert scan.status is Status.FAILED
+    assert scan.error is not None
+    assert scan.error["code"] == "scratch_outgrown"
+    assert list(small_disk.iterdir()) == []
+    cramped.parts.close()
+
+
+def test_scratch_that_is_not_there_costs_no_attempt(system: System, tmp_path: Path) -> None:
+    lost = system.with_settings(scratch_dir=tmp_path / "nowhere", memory_limit=0)
+    scan = lost.outcome(PDF, "report.pdf")
+    assert (scan.status, scan.attempts) == (Status.QUEUED, 0)
+    lost.parts.close()
 
 
 def test_while_no_scanner_takes_work_scans_wait_unclaimed_and_ever_longer(system: System) -> None:
@@ -106,6 +137,29 @@ def test_a_store_that_is_away_is_asked_before_the_next_scan_is_claimed(
         assert lost.work(second.id).error is not None
         assert system.path(second.id) == WAITING
         lost.parts.close()
+
+
+@pytest.mark.parametrize("fault", ["no such bucket", "no such key"])
+def test_a_store_that_refuses_us_costs_no_file_an_attempt(
+    system: System, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Somebody changed the keys, or the name of a bucket: the whole backlog must be there when that is mended."""
+    first, second = system.upload(PDF, "report.pdf"), system.upload(PDF, "report.pdf")
+    with monkeypatch.context() as patch:
+        if fault == "no such key":
+            patch.setenv("AWS_ACCESS_KEY_ID", "stranger")
+        refused = replace(system, objects=ObjectStore(connect_timeout=2, timeout=5))
+        bucket = "nowhere" if fault == "no such bucket" else system.settings.quarantine_bucket
+        refused = refused.with_settings(quarantine_bucket=bucket)
+    for scan, steps in ((first, 4), (second, 2)):
+        waiting = refused.work(scan.id)
+        assert (waiting.status, waiting.attempts) == (Status.QUEUED, 0)
+        assert waiting.error is not None
+        assert (waiting.error["code"], waiting.error["retryable"]) == ("object_store_refuses", True)
+        assert len(system.path(scan.id)) == steps, "the first is claimed and given back, the others wait"
+        system.amend(scan.id, due_at=None)
+        assert system.work(scan.id).status is Status.CLEAN
+    refused.parts.close()
 
 
 def test_a_claim_survives_an_outage_of_the_database(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

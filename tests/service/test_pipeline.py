@@ -16,6 +16,7 @@ from tests.system import System
 from worker import clock
 from worker.canaries import eicar, encrypted_zip, nested_zip
 from worker.scan import Status
+from worker.scratch import Scratch
 
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 
@@ -273,3 +274,34 @@ def test_a_source_swapped_before_settling_is_not_promoted(system: System) -> Non
     assert (ended.status, [reason.code for reason in ended.reasons]) == (Status.REJECTED, ["content_changed"])
     assert (ended.verdict, ended.promoted, ended.quarantine_key) == (Status.REJECTED, None, None)
     assert system.quarantined() == system.promoted() == []
+
+
+def test_a_source_that_vanished_before_it_was_promoted_is_told(system: System) -> None:
+    """The verdict cannot be carried out any more; nobody would ever bring the bytes back."""
+    scan_id = _die_before_settling(system, PDF, "report.pdf")
+    system.objects.delete(system.settings.quarantine_bucket, f"sealed/{scan_id}")
+    ended = system.work(scan_id)
+    assert (ended.status, [reason.code for reason in ended.reasons]) == (Status.REJECTED, ["content_changed"])
+    assert ended.promoted is None
+
+
+def test_an_image_that_cannot_be_made_again_is_examined_anew(system: System) -> None:
+    """A decoder that was replaced meanwhile crashes on it; settling would fail so for ever."""
+    scan_id = _die_before_settling(system, _jpeg(), "photo.jpg")
+    short = system.with_settings(sandbox_seconds=0.001)
+    again = short.work(scan_id)
+    assert (again.status, again.verdict) == (Status.QUEUED, None)
+    short.parts.close()
+
+
+def test_bytes_that_changed_in_scratch_are_not_promoted(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever could write there after the scan, and whatever a disk does by itself."""
+    monkeypatch.setattr(Scratch, "reader", lambda _scratch: io.BufferedReader(io.BytesIO(b"evil")))
+    scan = system.outcome(PDF, "report.pdf")
+    assert (scan.status, scan.verdict) == (Status.SETTLING, Status.CLEAN)
+    assert scan.error is not None
+    assert scan.error["code"] == "scratch_changed"
+    assert system.promoted() == []
+    monkeypatch.undo()
+    system.amend(scan.id, lease_until=clock.now() - timedelta(seconds=1))
+    assert system.work(scan.id).status is Status.CLEAN

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from ops.cli import app
-from tests.system import Calendar, System
+from tests.system import Calendar, System, chunks, incoming
 from worker import clock
 from worker.adapters.object_store import Listed, ObjectStore
 from worker.canaries import encrypted_zip
@@ -20,7 +21,7 @@ from worker.errors import Permanent
 from worker.keys import sealed_key
 from worker.reconcile import Finding, Reconciler
 from worker.scan import Cause, Mover, Promoted, Scan, Status
-from worker.store import scans
+from worker.store import inventory, scans, services
 from worker.store.tables import scans as table
 
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
@@ -123,6 +124,24 @@ def test_the_object_of_a_scan_that_is_still_settling_is_nobody_s_to_judge(
     system.amend(clean[0].id, status="settling", finished_at=None, quarantine_key=sealed_key(clean[0].id))
     calendar.pass_time(LATER)
     assert _findings(reconciler) == []
+
+
+def test_files_of_a_service_that_is_younger_than_the_walk_are_its_own(
+    system: System, reconciler: Reconciler, calendar: Calendar, clean: list[Scan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk over millions takes hours."""
+    with system.database.write() as connection:
+        services.add(connection, "newcomer")
+    upload = replace(incoming("a.pdf"), service="newcomer")
+    young = asyncio.run(system.intake().receive(upload, chunks(PDF), dict))
+    assert system.work(young.id).status is Status.CLEAN
+    stray = f"newcomer/{clean[0].id}/1-1"
+    system.objects.put(system.settings.clean_bucket, stray, b"another service's scan")
+    calendar.pass_time(LATER)
+    monkeypatch.setattr(inventory, "service_names", lambda _database: ["default"])
+    assert _findings(reconciler) == [(Finding.SUPERSEDED, stray)]
+    assert [found.place.key for found in reconciler.deletions()] == [stray]
+    assert len(system.promoted()) == 6
 
 
 def test_a_store_that_lists_out_of_order_is_not_believed(system: System, calendar: Calendar, clean: list[Scan]) -> None:

@@ -16,7 +16,7 @@ from tests.system import Calendar, System
 from worker import clock, sweep
 from worker.adapters.object_store import ObjectStore
 from worker.canaries import eicar, encrypted_zip
-from worker.errors import Permanent, QueueUnavailable
+from worker.errors import LazarettoError, Permanent, QueueUnavailable, StoreRefuses, StoreUnavailable
 from worker.scan import Status
 from worker.store import tables
 from worker.sweep import Swept
@@ -147,26 +147,27 @@ def test_a_stale_multipart_upload_is_aborted_in_either_bucket(system: System, ca
     assert sweeper.sweep() == Swept(), "buckets are not listed every five seconds"
 
 
-def test_one_scan_that_cannot_be_tidied_holds_up_no_other(
-    system: System, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", [Permanent, StoreUnavailable, StoreRefuses])
+def test_scans_that_cannot_be_tidied_hold_up_no_other(
+    system: System, calendar: Calendar, monkeypatch: pytest.MonkeyPatch, fault: type[LazarettoError]
 ) -> None:
-    first, second = system.outcome(eicar(), "a.com"), system.outcome(eicar(), "b.com")
-    for scan in (first, second):
+    *stubborn, last = [system.outcome(eicar(), "a.com") for _ in range(sweep._FAULTS + 1)]
+    for scan in (*stubborn, last):
         system.amend(scan.id, tidy_at=clock.now())
     calendar.pass_time(60)
     delete = ObjectStore.delete
 
     def refused(self: ObjectStore, bucket: str, key: str) -> None:
-        if first.id in key:
-            raise Permanent
+        if last.id not in key:
+            raise fault
         delete(self, bucket, key)
 
     monkeypatch.setattr(ObjectStore, "delete", refused)
+    with pytest.raises(fault):
+        system.sweep()
+    assert all((system.scan(scan.id).tidy_at or clock.now()) > clock.now() for scan in stubborn), "put off"
     assert system.sweep().tidied == 1
-    assert system.scan(second.id).tidy_at is None
-    put_off = system.scan(first.id).tidy_at
-    assert put_off is not None
-    assert put_off > clock.now()
+    assert system.scan(last.id).tidy_at is None
 
 
 def test_a_failing_step_keeps_no_other_from_its_work(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_a_frozen_file_cannot_be_changed_through_its_descriptor(scratch: Scratch
         scratch.freeze()
         with pytest.raises(OSError, match=r"Bad file descriptor|Operation not permitted"):
             os.pwrite(scratch.descriptor, b"x", 0)
+
+
+def test_what_another_process_wrote_is_frozen_for_that_process_too(scratch: Scratch) -> None:
+    """A hijacked decoder may leave somebody behind who holds its descriptor."""
+    scratch.write(DATA)
+    theirs = os.dup(scratch.descriptor)
+    with scratch, os.fdopen(theirs, "wb", buffering=0) as decoder:
+        scratch.freeze(shared=True)
+        with suppress(PermissionError):
+            decoder.seek(0)
+            decoder.write(b"x")
+        with scratch.reader() as file:
+            assert file.read() == DATA
 
 
 def test_nothing_has_a_name(scratch: Scratch, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import re
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -64,14 +64,17 @@ class Endpoint:
                 link.shutdown(socket.SHUT_RDWR)
 
     def scan(self, descriptor: int, seconds: float | None = None) -> Reply:
-        """Have an open file examined, whatever its position; `seconds`: a shorter time-out for the verdict.
+        """Have an open file examined, whatever its position.
+
+        `seconds`: a time-out for the verdict, of an examination that is no scan's; nothing else interrupts it.
 
         Raises `ScannerUnavailable` where nothing listens, and `ScannerFailed` for everything that goes wrong
         once the scanner has been given the file.
         """
-        with self._connected() as link, self._interruptible(link.clamd_socket):
+        with self._connected() as link, self._interruptible(link.clamd_socket) if seconds is None else nullcontext():
             whole = False
-            link.clamd_socket.settimeout(min(seconds or self._timeout, self._timeout))
+            if seconds is not None:
+                link.clamd_socket.settimeout(seconds)
             # clamd answers "size limit exceeded" and closes while we still send: the answer waits to be read.
             with suppress(BrokenPipeError, ConnectionResetError):
                 link.give(descriptor)

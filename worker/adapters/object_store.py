@@ -1,15 +1,16 @@
 """Any S3, through boto3. Credentials, region and endpoint come from boto3's own chain.
 
 Every method is one call (but for `fetch`, which streams, and large files, which go in parts) and raises
-`StoreUnavailable` where the store does not answer as it should, and `Permanent` where it refuses. A missing object
-and a changed one are told apart from either.
+`StoreUnavailable` where the store does not answer as it should, its kind `StoreRefuses` where it refuses us, and
+`Permanent` where it refuses the call. A missing object and a changed one are told apart from all of them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -18,7 +19,15 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-from worker.errors import ContentChanged, ObjectMissing, Permanent, StoreUnavailable
+from worker.errors import (
+    ContentChanged,
+    LazarettoError,
+    ObjectMissing,
+    Permanent,
+    ScratchChanged,
+    StoreRefuses,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -30,7 +39,30 @@ Before = Callable[[], None]
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
 _PASSING = frozenset({408, 409, 425, 429})  # client errors that are over when the rush is
-_FORBIDDEN = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket", "403"})
+# About us, not about this call (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html); "400" and "403"
+# are all that an answer without a body, to HEAD, says.
+_REFUSED = frozenset(
+    {
+        "400",
+        "401",
+        "403",
+        "AccessDenied",
+        "AccountProblem",
+        "AllAccessDisabled",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidSecurity",
+        "InvalidToken",
+        "NoSuchBucket",
+        "NotSignedUp",
+        "PermanentRedirect",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
 
 
 class Place(NamedTuple):
@@ -51,6 +83,13 @@ class ObjectInfo:
     etag: str
     metadata: Mapping[str, str]
     modified: datetime
+
+
+class Exactly(NamedTuple):
+    """The bytes that are meant."""
+
+    size: int
+    sha256: str
 
 
 class Listed(NamedTuple):
@@ -94,17 +133,26 @@ class ObjectStore:
         with _faults_told(f"s3://{bucket}/{key}"):
             return self._s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"]
 
-    def put_file(self, target: Place, file: BinaryIO, size: int, label: Label, before: Before) -> None:
-        """Write a file of `size` bytes, labelled; in parts where it is large. `before` is called before each call."""
-        if size <= PART:
+    def put_file(self, target: Place, file: BinaryIO, content: Exactly, label: Label, before: Before) -> None:
+        """Write a file, labelled; in parts where it is large. `before` is called before each call.
+
+        Raises `ScratchChanged` where the file is not `content`, by the bytes that were sent: then nothing is there.
+        """
+        if content.size <= PART:
+            body = file.read(PART + 1)
+            _check_same(content, len(body), hashlib.sha256(body).hexdigest())
             before()
             with _faults_told(str(target)):
-                self._s3.put_object(Bucket=target.bucket, Key=target.key, Body=file, **label.arguments())
+                self._s3.put_object(Bucket=target.bucket, Key=target.key, Body=body, **label.arguments())
             return
-        with self._in_parts(target, size, label, before) as (upload, parts):
+        hashed, size = hashlib.sha256(), 0
+        with self._in_parts(target, content.size, label, before) as (upload, parts):
             while part := file.read(PART):
+                hashed.update(part)
+                size += len(part)
                 before()
                 parts.append(self.put_part(target.bucket, target.key, upload, len(parts) + 1, part))
+            _check_same(content, size, hashed.hexdigest())
 
     def begin(self, bucket: str, key: str, label: Label | None = None) -> str:
         """Begin a multipart upload; returns its id."""
@@ -158,12 +206,14 @@ class ObjectStore:
 
         Raises `ContentChanged` where the object has another ETag and `ObjectMissing` where there is none.
         """
-        with _faults_told(f"s3://{bucket}/{key}"):
-            body = self._s3.get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"]
-            try:
-                yield from body.iter_chunks(CHUNK)
-            finally:
-                body.close()
+        try:
+            with _faults_told(f"s3://{bucket}/{key}"):
+                body = self._s3.get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"]
+        except ObjectMissing:
+            self.check(bucket)  # some stores say so where the whole bucket is missing
+            raise
+        with _faults_told(f"s3://{bucket}/{key}"), closing(body):
+            yield from body.iter_chunks(CHUNK)
 
     def head(self, bucket: str, key: str) -> ObjectInfo | None:
         """What is there; None where nothing is."""
@@ -184,7 +234,7 @@ class ObjectStore:
             before()
             self.complete(target.bucket, target.key, upload, parts, size)
         except BaseException:
-            with suppress(StoreUnavailable):  # unfinished parts cost room, and nothing else
+            with suppress(LazarettoError):  # unfinished parts cost room, and nothing else
                 self.abort(target.bucket, target.key, upload)
             raise
 
@@ -224,7 +274,12 @@ class ObjectStore:
             with _faults_told(f"s3://{bucket}"):
                 self._s3.head_bucket(Bucket=bucket)
         except ObjectMissing as fault:
-            raise Permanent(f"there is no bucket {bucket}", expected="an existing bucket of that name") from fault
+            raise StoreRefuses(f"there is no bucket {bucket}", expected="an existing bucket of that name") from fault
+
+
+def _check_same(content: Exactly, size: int, sha256: str) -> None:
+    if (size, sha256) != content:
+        raise ScratchChanged
 
 
 def _config(connect_timeout: float, timeout: float) -> Config:
@@ -259,8 +314,9 @@ def _translated(fault: ClientError, what: str) -> Exception:
         return ObjectMissing(f"{what}: there is no such object")
     if code in _CHANGED:
         return ContentChanged(f"{what}: the object is not the one on record")
-    if code in _FORBIDDEN:
-        return Permanent(f"{what}: the object store refuses us ({code})", expected="credentials and buckets that fit")
+    if code in _REFUSED:
+        fitting = "credentials, buckets and a clock that fit"
+        return StoreRefuses(f"{what}: the object store refuses us ({code})", expected=fitting)
     status = fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     if 400 <= status < 500 and status not in _PASSING:
         return Permanent(f"{what}: the object store refuses the call ({code or fault})")

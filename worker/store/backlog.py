@@ -33,8 +33,8 @@ def untidy(now: datetime) -> ColumnElement[bool]:
 
 
 def find(connection: Connection, condition: ColumnElement[bool], limit: int) -> list[Scan]:
-    """Up to `limit` scans, the oldest first."""
-    found = select(table).where(condition).order_by(table.c.id).limit(limit)
+    """Up to `limit` scans, the oldest first; behind them those whose tidying was put off."""
+    found = select(table).where(condition).order_by(table.c.tidy_at, table.c.id).limit(limit)
     return [scan_from(row) for row in connection.execute(found).mappings()]
 
 

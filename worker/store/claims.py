@@ -43,6 +43,11 @@ def renew_upload(connection: Connection, scan_id: str, until: datetime) -> bool:
     return scans.amend(connection, scan_id, table.c.status == Status.RECEIVING.value, lease_until=until)
 
 
+def mark_broken_off(connection: Connection, scan_id: str, tidy_at: datetime) -> bool:
+    """Have the sweeper look, after `tidy_at`, at what an upload that is over has left. False: it was accepted."""
+    return scans.amend(connection, scan_id, table.c.sha256.is_(None), tidy_at=tidy_at)
+
+
 def held(connection: Connection, claimed: Scan) -> Scan:
     """The scan as it stands now, for whoever claimed it. Raises `LeaseLost`."""
     scan = scans.get(connection, claimed.id)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -19,11 +20,18 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from worker import clock, telemetry
 from worker.errors import DatabaseUnavailable
+from worker.telemetry import Log
 
 T = TypeVar("T")
 _WRITE = "lazaretto_write"
 _BUSY_SECONDS = 10
+_RECYCLE_SECONDS = 300  # a new connection looks at the server's clock again
+_SAME_TIME = timedelta(seconds=1)  # what nobody need see to
+# What PostgreSQL says while it fails over or is shut to writers, and of a transaction that idled for too long
+# (https://www.postgresql.org/docs/current/errcodes-appendix.html, class 25); the driver calls it an error of ours.
+_PASSING_STATES = frozenset({"25006", "25P03"})
 _LOOK_SECONDS = 0.001  # flock(2) itself knows no time-out
 
 
@@ -126,8 +134,16 @@ class _Impatient(psycopg.Connection[Any]):
 def _outages_told() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as fault:
+    except (DBAPIError, PoolTimeout) as fault:
+        if not _is_outage(fault):
+            raise
         raise DatabaseUnavailable(f"the database does not answer ({_cause(fault)}); trying again can help") from fault
+
+
+def _is_outage(fault: DBAPIError | PoolTimeout) -> bool:
+    if isinstance(fault, OperationalError | InterfaceError | PoolTimeout):
+        return True
+    return getattr(fault.orig, "sqlstate", None) in _PASSING_STATES
 
 
 def _cause(fault: Exception) -> str:
@@ -146,15 +162,24 @@ def _engine(url: str, connect_timeout: float, timeout: float | None) -> Engine:
         return engine
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": max(1, int(connect_timeout))})
+    options = {"connect_timeout": max(1, int(connect_timeout))}
+    engine = create_engine(parsed, pool_pre_ping=True, pool_recycle=_RECYCLE_SECONDS, connect_args=options)
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> _Impatient:
         connection = _Impatient.connect(*arguments, **options)
         connection.patience = timeout
+        _follow(connection)
         return connection
 
     return engine
+
+
+def _follow(connection: _Impatient) -> None:
+    ahead = clock.follow(lambda: connection.execute("SELECT clock_timestamp()").fetchall()[0][0])
+    connection.rollback()
+    if abs(ahead) > _SAME_TIME:
+        telemetry.warn(Log.CLOCK_DIFFERS, seconds=ahead.total_seconds(), followed="database")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
