@@ -86,14 +86,16 @@ def _store_watched(objects: ObjectStore, passing: Callable[[str], None]) -> Iter
     def after(model: Any, **_: Any) -> None:
         passing(f"after S3 {model.name}")
 
-    events = objects._s3.meta.events
-    events.register("before-call.s3", before)
-    events.register("after-call.s3", after)
+    emitters = [client.meta.events for client in (objects._s3, objects._s3_once)]
+    for events in emitters:
+        events.register("before-call.s3", before)
+        events.register("after-call.s3", after)
     try:
         yield
     finally:
-        events.unregister("before-call.s3", before)
-        events.unregister("after-call.s3", after)
+        for events in emitters:
+            events.unregister("before-call.s3", before)
+            events.unregister("after-call.s3", after)
 
 
 def _watch_commits(patch: pytest.MonkeyPatch, passing: Callable[[str], None]) -> None:

@@ -81,7 +81,8 @@ class System:
 
     def in_a_fork(self) -> System:
         """The same system, for a process that was forked from its owner's: no connection is shared."""
-        self.objects._s3._endpoint.http_session.close()  # type: ignore[attr-defined]
+        for client in (self.objects._s3, self.objects._s3_once):
+            client._endpoint.http_session.close()  # type: ignore[attr-defined]
         database = Database(self.settings.database_url.get_secret_value())
         parts = Parts(self.settings, self.objects)
         parts.scanners._trust = self.parts.scanners._trust  # no canary is flown again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 from collections import Counter
@@ -21,8 +22,10 @@ from tests.site import KEY, Site
 from tests.stack import until
 from worker.canaries import eicar, encrypted_zip
 from worker.scan import PENDING, Status
+from worker.store import events
 
 CLIENTS = 6
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 REST_SECONDS = 240  # for everything to come to rest once nothing goes wrong any more
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 LARGE = 9 * 2**20  # bytes: more than one part of an upload
@@ -128,7 +131,7 @@ def torture(site: Site, *, files: int, blows: int, pause: float, seed: int) -> l
     until(lambda: _at_rest(site), REST_SECONDS, "everything at rest")
     rested = time.monotonic() - begun - raged
     wrong = audit(site.database, site.objects, site.settings, uploads.accepted) + _left_in_scratch(site)
-    assert wrong == []
+    assert not wrong, "\n".join([*wrong, *_stories(site, wrong)])
     return _figures(site, uploads, chaos, raged, rested)
 
 
@@ -141,6 +144,14 @@ def _left_in_scratch(site: Site) -> list[str]:
     assert folder is not None
     named = [f"left behind: {path}" for path in folder.iterdir()]
     return named + [f"left behind: {path}, nameless" for path in processes.open_files(folder)]
+
+
+def _stories(site: Site, wrong: list[str]) -> list[str]:
+    """What is on record about the scans that something is wrong with."""
+    named = {match[0] for line in wrong for match in re.finditer(_UUID, line)}
+    with site.database.read() as connection:
+        told = [event for scan_id in sorted(named) for event in events.of(connection, scan_id)]
+    return [f"    {event.at:%H:%M:%S.%f} {event.target} {event.reason} ({event.actor})" for event in told]
 
 
 def _figures(site: Site, uploads: Uploads, chaos: Chaos, raged: float, rested: float) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
+from collections import Counter
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
@@ -160,6 +163,36 @@ def test_a_store_that_is_away_is_told(buckets: tuple[str, str], monkeypatch: pyt
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
     with pytest.raises(StoreUnavailable):
         ObjectStore(connect_timeout=0.2, timeout=0.2).put(buckets[0], "k", b"")
+
+
+def test_only_what_does_no_harm_twice_is_repeated(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that was slow would begin two uploads, one of them for nobody."""
+    asked = Counter[str]()
+
+    class Failing(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self._fail()
+
+        def do_POST(self) -> None:
+            self._fail()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def _fail(self) -> None:
+            asked[self.command] += 1
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.send_error(500)
+
+    with HTTPServer(("127.0.0.1", 0), Failing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        failing = ObjectStore(connect_timeout=1, timeout=1)
+        for call in (lambda: failing.put(buckets[0], "k", b"x"), lambda: failing.begin(buckets[0], "k")):
+            with pytest.raises(StoreUnavailable):
+                call()
+        server.shutdown()
+    assert asked == {"PUT": 2, "POST": 1}
 
 
 def test_credentials_that_do_not_fit_are_told(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ class ObjectStore:
         config = _config(connect_timeout, timeout)
         session = boto3.session.Session()
         self._s3: S3Client = session.client("s3", config=config)
+        self._s3_once: S3Client = session.client("s3", config=config.merge(Config(retries={"total_max_attempts": 1})))
         self._public: S3Client = (
             session.client("s3", config=config, endpoint_url=public_url) if public_url else self._s3
         )
@@ -155,10 +156,11 @@ class ObjectStore:
             _check_same(content, size, hashed.hexdigest())
 
     def begin(self, bucket: str, key: str, label: Label | None = None) -> str:
-        """Begin a multipart upload; returns its id."""
+        """Begin a multipart upload; returns its id. Never repeated by itself: a store that was only slow would begin
+        two, and nobody would know of the first."""
         with _faults_told(f"s3://{bucket}/{key}"):
             options = label.arguments() if label else {}
-            return self._s3.create_multipart_upload(Bucket=bucket, Key=key, **options)["UploadId"]
+            return self._s3_once.create_multipart_upload(Bucket=bucket, Key=key, **options)["UploadId"]
 
     def put_part(self, bucket: str, key: str, upload: str, number: int, body: bytes) -> str:
         """Write part `number` (from 1) of a multipart upload; returns the part's ETag."""
