@@ -8,6 +8,7 @@ import os
 import threading
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
@@ -188,7 +189,7 @@ def test_only_what_does_no_harm_twice_is_repeated(buckets: tuple[str, str], monk
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
         failing = ObjectStore(connect_timeout=1, timeout=1)
-        for call in (lambda: failing.put(buckets[0], "k", b"x"), lambda: failing.begin(buckets[0], "k")):
+        for call in (partial(failing.put, buckets[0], "k", b"x"), partial(failing.begin, buckets[0], "k")):
             with pytest.raises(StoreUnavailable):
                 call()
         server.shutdown()
