@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 _GONE = (FileNotFoundError, ProcessLookupError)
+_STATE, _PARENT, _STARTED = 0, 1, 19  # what comes after the name in /proc/*/stat; see proc_pid_stat(5)
 
 
 def alive(pid: int) -> bool:
     """Does it run? A zombie does not."""
-    return _stat(pid)[0] not in {"", "Z", "X"}
+    return _stat(pid, _STATE) not in {"", "Z", "X"}
 
 
 def family(ancestor: int) -> frozenset[int]:
     """A process and all its descendants, without zombies."""
-    parents = {pid: int(_stat(pid)[1] or 0) for pid in _all() if alive(pid)}
+    parents = {pid: int(_stat(pid, _PARENT) or 0) for pid in _all() if alive(pid)}
     members = {ancestor} & parents.keys()
     while new := {pid for pid, parent in parents.items() if parent in members} - members:
         members |= new
@@ -27,6 +29,11 @@ def command(pid: int) -> str:
     with suppress(*_GONE):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     return ""
+
+
+def oldest(pids: Collection[int]) -> int:
+    """Which was started first. Their numbers do not tell: the kernel counts to `pid_max`, and begins again."""
+    return min(pids, key=lambda pid: float(_stat(pid, _STARTED) or "inf"))
 
 
 def peak_memory(pid: int) -> int:
@@ -51,10 +58,9 @@ def _all() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
 
 
-def _stat(pid: int) -> tuple[str, str]:
-    """State and parent, both empty where there is no such process."""
+def _stat(pid: int, field: int) -> str:
+    """A field, empty where there is no such process."""
     with suppress(*_GONE):
         text = Path(f"/proc/{pid}/stat").read_text()
-        state, parent = text.rpartition(")")[2].split()[:2]  # the name in front may contain anything
-        return state, parent
-    return "", ""
+        return text.rpartition(")")[2].split()[field]  # the name in front may contain anything
+    return ""

@@ -121,7 +121,7 @@ class Stack:
 
     def named(self, part: str) -> int:
         """The process whose command line contains `part`, the oldest where there are several."""
-        return min(pid for pid in self.pids if part in processes.command(pid))
+        return processes.oldest([pid for pid in self.pids if part in processes.command(pid)])
 
     def memory(self) -> dict[str, int]:
         """The most memory, in bytes, that each process of our own code has used so far."""

@@ -36,8 +36,8 @@ def _own() -> datetime:
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562): the order of ids is the order of their milliseconds."""
-    return str(uuid7())
+    """A UUIDv7 (RFC 9562) of the present moment: the order of ids is the order of their milliseconds."""
+    return str(uuid7(nanoseconds=int(now().timestamp() * 1_000_000) * 1000))
 
 
 def first_id(moment: datetime) -> str:

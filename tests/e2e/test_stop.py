@@ -60,8 +60,8 @@ def _ready(http: httpx.Client) -> bool:
 
 def _pool(stack: Stack) -> set[int]:
     """The worker's processes that do scans, without their sandboxes."""
-    worker = [pid for pid in stack.pids if WORKER in processes.command(pid)]
-    return set(worker) - {min(worker, default=0)}
+    worker = {pid for pid in stack.pids if WORKER in processes.command(pid)}
+    return worker - {processes.oldest(worker)} if worker else set()
 
 
 def _put(http: httpx.Client, name: str = "a.txt") -> str:
