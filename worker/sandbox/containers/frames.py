@@ -41,7 +41,7 @@ def inner_type(file: BinaryIO) -> str | None:
 
 def _frames(data: bytes, place: int) -> str | None:
     """The type, if here one frame follows another, or one ends with the file."""
-    kinds = set()
+    kinds = set[str]()
     for _ in range(_FRAMES):
         header = data[place : place + 7]
         if not header and kinds:

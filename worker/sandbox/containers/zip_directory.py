@@ -165,7 +165,7 @@ def data_start(file: BinaryIO, entry: Entry) -> int:
     sized = later or (packed, size) == (entry.packed, entry.size)
     if not same or not sized or header[_LOCAL_FIELDS.size :] != entry.name:
         raise _disagreement()
-    return start + extra
+    return start + int(extra)
 
 
 def _disagreement() -> Closed:
