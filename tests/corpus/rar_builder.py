@@ -1,4 +1,4 @@
-"""RAR archives by hand: only WinRAR writes them. https://www.rarlab.com/technote.htm; for RAR 4, unrar's headers.hpp."""
+"""RAR archives by hand: only WinRAR writes them. https://www.rarlab.com/technote.htm; for RAR 4, unrar's code."""
 
 from __future__ import annotations
 
