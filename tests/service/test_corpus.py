@@ -68,9 +68,9 @@ class _Run:
         self._original(scan.id).write_bytes(data)
 
     def wait(self) -> None:
-        """Until every scan has ended, or none has for long."""
+        """Until every scan has ended or would be tried once more, which is a fault by itself; or none has for long."""
         left, since = len(self._cases) + 1, time.monotonic()
-        while still := sum(not scan.status.ended for scan in self._system.all()):
+        while still := sum(not scan.status.ended and scan.error is None for scan in self._system.all()):
             if still < left:
                 left, since = still, time.monotonic()
             if time.monotonic() - since > STUCK_SECONDS:
