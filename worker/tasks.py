@@ -6,14 +6,14 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_ready
 
 from worker import stopping, telemetry
 from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import SCAN_TASK, make_celery
 from worker.custody import Custody
-from worker.errors import DatabaseUnavailable
+from worker.errors import DatabaseUnavailable, SandboxUnavailable
 from worker.gate import Gate
 from worker.inspect import Inspector
 from worker.pipeline import Pipeline
@@ -34,9 +34,7 @@ class Parts:
     def __init__(self, settings: Settings, objects: ObjectStore) -> None:
         self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
         self.scanners = _scanners(settings, self.database)
-        self.sandbox = Sandbox(
-            memory=settings.sandbox_memory, seconds=settings.sandbox_seconds, output=settings.sandbox_output
-        )
+        self.sandbox = _sandbox(settings)
         inspector = Inspector(
             objects,
             self.scanners,
@@ -73,6 +71,21 @@ def scan(scan_id: str) -> None:
         telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
 
 
+@worker_init.connect
+def _look_at_the_sandbox(**_signal: object) -> None:
+    """Before anything else. A missing layer ends the worker in production, and is said in development."""
+    telemetry.configure()  # Celery asks for that only later
+    sandbox = _sandbox(load())
+    try:
+        missing = sandbox.missing_layers()
+    except SandboxUnavailable as fault:
+        raise SystemExit(f"The worker does not start: {fault.message}") from fault
+    finally:
+        sandbox.close()
+    if missing:
+        telemetry.alarm(Log.SANDBOX_WEAK, missing=list(missing))
+
+
 @worker_ready.connect
 def _lead_the_pool(sender: Any, **_signal: object) -> None:
     """In the main process, which runs no scan itself."""
@@ -102,6 +115,15 @@ def _stop(**_signal: object) -> None:
 @setup_logging.connect
 def _configure_logging(**_signal: object) -> None:
     telemetry.configure()
+
+
+def _sandbox(settings: Settings) -> Sandbox:
+    return Sandbox(
+        memory=settings.sandbox_memory,
+        seconds=settings.sandbox_seconds,
+        output=settings.sandbox_output,
+        every_layer=settings.env is Environment.PRODUCTION,
+    )
 
 
 def _scanners(settings: Settings, database: Database) -> Scanners:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.sandbox.wire import LARGEST_MESSAGE, Ending, Request
+from worker.sandbox.wire import LARGEST_MESSAGE, Ending, Ready, Request
 
 _ROOT = Path(__file__).resolve().parents[2]  # where the package `worker` lies
 # `-I` keeps the environment and the working directory out of the import path, an uninstalled checkout with them.
@@ -47,7 +47,7 @@ class ForkServer:
                 self._control.close()
                 raise ServerLost(f"the sandbox could not be started ({error})") from error
         try:
-            self._receive(_START_SECONDS)  # that it is ready
+            self.missing = Ready.unpack(self._receive(_START_SECONDS)).missing
         except ServerLost as error:
             self.stop()
             raise ServerLost("the sandbox did not start; the worker's log says why") from error

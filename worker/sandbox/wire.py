@@ -8,9 +8,24 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum, StrEnum
 from typing import Self
 
-READY = b"ready"
 LARGEST_MESSAGE = 128 * 1024  # bytes
 LARGEST_REPLY = 64 * 1024  # bytes; what a pipe holds, so that a child never waits for a reader
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The server's first message."""
+
+    missing: tuple[str, ...]  # layers of confinement that its children go without
+
+    def pack(self) -> bytes:
+        """As it is sent."""
+        return json.dumps(self.missing).encode()
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Self:
+        """As it was sent."""
+        return cls(tuple(json.loads(message)))
 
 
 class Call(StrEnum):
