@@ -13,6 +13,7 @@ missing_packages() {
     ldconfig -p | grep -q 'libmagic\.so\.1' || echo libmagic1
     ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || echo postgresql
     test -e /usr/share/clamav-testfiles/clam.exe || echo clamav-testfiles
+    command -v exiftool > /dev/null || echo libimage-exiftool-perl
     python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
 }
 
