@@ -14,6 +14,7 @@ missing_packages() {
     ldconfig -p | grep -q 'libseccomp\.so\.2' || echo libseccomp2
     ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || echo postgresql
     test -e /usr/share/clamav-testfiles/clam.exe || echo clamav-testfiles
+    command -v exiftool > /dev/null || echo libimage-exiftool-perl
     python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
 }
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from worker.sandbox import images, replies, sniffing
-from worker.sandbox.answers import ImageLimits
 from worker.sandbox.confinement import confine
 from worker.sandbox.layers import Layers
 from worker.sandbox.replies import Answer
@@ -41,4 +40,4 @@ def _answer(request: Request, database: Any, files: Sequence[int]) -> Answer:
         return sniffing.sniff(database, *files)
     source, target = files
     os.lseek(target, 0, os.SEEK_SET)
-    return images.reencode(source, target, request.media_type, ImageLimits(request.max_pixels, request.max_frames))
+    return images.reencode(source, target, request.media_type, request.limits, request.treatment)

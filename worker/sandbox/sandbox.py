@@ -8,7 +8,7 @@ from typing import cast
 
 from worker.errors import SandboxFailed, SandboxUnavailable
 from worker.sandbox import endings
-from worker.sandbox.answers import OUTPUT_TYPES, ImageLimits, Reencoded, Refused, Sniffed
+from worker.sandbox.answers import OUTPUT_TYPES, USUAL, ImageLimits, Reencoded, Refused, Sniffed, Treatment
 from worker.sandbox.launcher import ForkServer, ServerLost
 from worker.sandbox.wire import Call, Ending, Request
 
@@ -52,11 +52,13 @@ class Sandbox:
             return answer
         raise SandboxFailed(f"the type of the file could not be told: {cast('Refused', answer).message}")
 
-    def reencode(self, source: int, target: int, media_type: str, limits: ImageLimits) -> Reencoded | Refused:
+    def reencode(
+        self, source: int, target: int, media_type: str, limits: ImageLimits, treatment: Treatment = USUAL
+    ) -> Reencoded | Refused:
         """Decode an image of the sniffed `media_type`, a key of `OUTPUT_TYPES`, and encode it anew.
 
-        `target`: the descriptor of an empty file or memfd, readable and writable. It is written from its start;
-        after a refusal it holds rubbish.
+        `target`: the descriptor of an empty file or memfd, readable and writable. It is written from its start,
+        unless the treatment is to keep the original; after a refusal it holds rubbish.
         Raises `SandboxFailed` for anything that says nothing about the file, `ValueError` for any other media type.
         """
         if media_type not in OUTPUT_TYPES:
@@ -67,8 +69,8 @@ class Sandbox:
             self._seconds,
             self._output,
             media_type=media_type,
-            max_pixels=limits.max_pixels,
-            max_frames=limits.max_frames,
+            limits=limits,
+            treatment=treatment,
         )
         return cast("Reencoded | Refused", endings.answer(request, self._call(request, source, target)))
 

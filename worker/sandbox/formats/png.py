@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
+from worker.sandbox.encoders import Traits
 from worker.sandbox.formats import apng, png_chunks
+from worker.sandbox.output import Output
 
 
-def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
-    """libvips sees one frame of an animation, and takes a file without its end: look at the chunks first."""
+def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
+    """libvips sees one frame of an animation: look at the chunks first."""
     with open(source, "rb", closefd=False) as file:
+        file.seek(0)
         if png_chunks.is_animated(file):
-            return apng.reencode(source, target, limits)
+            return apng.reencode(source, output, limits)
     image = vips.normalised(vips.load("pngload", source, limits))
-    vips.save(image, "pngsave", target, **vips.PNG_OPTIONS)
-    return Reencoded("image/png", image.width, image.height, frames=1)
+    return output.still(image, Traits(lossless=True))

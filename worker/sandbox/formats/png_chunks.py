@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import BinaryIO, NamedTuple
 
 from worker.sandbox.refusal import undecodable
+from worker.sandbox.tally import Tally
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CUT = "the PNG ends in the middle of a chunk"
+_NO_METADATA = frozenset({b"IHDR", b"PLTE", b"IDAT", b"fdAT", b"fcTL", b"acTL", b"tRNS", b"IEND", b"iCCP"})
+_COMPRESSED = {  # behind how many NULs the compressed part of a chunk begins, and how many bytes then
+    b"zTXt": (1, 1),
+    b"iCCP": (1, 1),
+    b"iTXt": (1, 2),
+}
+_PIECE = 1 << 16  # bytes that are uncompressed at once
 
 
 class Chunk(NamedTuple):
@@ -21,13 +29,31 @@ class Chunk(NamedTuple):
     data: bytes
 
 
+def survey(file: BinaryIO, tally: Tally) -> int:
+    """Raises `Refusal` unless every chunk is whole, and what they promise is within the limits."""
+    size, animated, begun = (0, 0), False, False
+    for name, length in _headers(file):
+        tally.step()
+        start = file.tell()
+        begun |= name == b"IDAT"
+        animated |= name == b"acTL" and not begun
+        if name == b"IHDR":
+            size = _two_numbers(file, 0)
+        elif name == b"fcTL":
+            tally.frame(*_two_numbers(file, 4))
+        elif name == b"iCCP":
+            _count(file, name, length, tally.profile, tally.profile_left)
+        elif name not in _NO_METADATA:
+            _count(file, name, length, tally.metadata, tally.metadata_left)
+        _skip(file, start + length)
+    (tally.canvas if animated else tally.frame)(*size)
+    tally.finish()
+    return file.tell()
+
+
 def is_animated(file: BinaryIO) -> bool:
-    """Does it hold an animation? Reads no pixels. Raises `Refusal` if the file has no end."""
-    names = _names(file)
-    animated = b"acTL" in takewhile(lambda name: name != b"IDAT", names)
-    for _ in names:  # on to the end: that the file is whole shows only there
-        pass
-    return animated
+    """Does it hold an animation? Reads no pixels."""
+    return b"acTL" in takewhile(lambda name: name != b"IDAT", _names(file))
 
 
 def chunks(file: BinaryIO) -> Iterator[Chunk]:
@@ -49,9 +75,7 @@ def pack(name: bytes, data: bytes) -> bytes:
 def _names(file: BinaryIO) -> Iterator[bytes]:
     for name, length in _headers(file):
         yield name
-        file.seek(length + 3, 1)
-        if not file.read(1):  # seeking past the end goes unnoticed, reading there does not
-            raise undecodable(_CUT)
+        _skip(file, file.tell() + length)
 
 
 def _headers(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -65,3 +89,41 @@ def _headers(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
             raise undecodable("the PNG has no end")
         length, name = int.from_bytes(header[:4]), header[4:]
         yield name, length
+
+
+def _skip(file: BinaryIO, end: int) -> None:
+    """Go behind the checksum of a chunk whose data end there."""
+    file.seek(end + 3)
+    if not file.read(1):  # seeking past the end goes unnoticed, reading there does not
+        raise undecodable(_CUT)
+
+
+def _two_numbers(file: BinaryIO, at: int) -> tuple[int, int]:
+    data = file.read(at + 8)[at:]
+    if len(data) < 8:
+        raise undecodable(_CUT)
+    return int.from_bytes(data[:4]), int.from_bytes(data[4:])
+
+
+def _count(file: BinaryIO, name: bytes, length: int, count: Callable[[int], None], left: int) -> None:
+    """Count a chunk as it is, and as it would be uncompressed: by no more than one piece beyond what is left."""
+    count(length)
+    if name not in _COMPRESSED:
+        return
+    nuls, more = _COMPRESSED[name]
+    body = file.read(length).split(b"\0", nuls)[-1][more:]
+    if name == b"iTXt":
+        body = body.split(b"\0", 2)[-1]  # language and translated keyword
+    count(_uncompressed_size(body, left))
+
+
+def _uncompressed_size(data: bytes, at_most: int) -> int:
+    """In bytes; what cannot be uncompressed any further counts as far as it could."""
+    inflate, size = zlib.decompressobj(), 0
+    try:
+        while data and size <= at_most:
+            size += len(inflate.decompress(data, _PIECE))
+            data = inflate.unconsumed_tail
+    except zlib.error:
+        pass  # no text; libpng leaves it out
+    return size
