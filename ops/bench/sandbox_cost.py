@@ -21,10 +21,10 @@ _MIB = 1024 * 1024
 def rows() -> Iterator[Row]:
     """For each picture: telling its type, and re-encoding it."""
     pictures = {
-        "a JPEG of 160 × 120": ("image/jpeg", jpeg(160, 120)),
-        "a PNG of 160 × 120": ("image/png", png(160, 120)),
-        "a JPEG of 800 × 600": ("image/jpeg", jpeg(800, 600)),
-        "a JPEG of 1000 × 800": ("image/jpeg", jpeg(1000, 800)),
+        "a JPEG of 160x120": ("image/jpeg", jpeg(160, 120)),
+        "a PNG of 160x120": ("image/png", png(160, 120)),
+        "a JPEG of 800x600": ("image/jpeg", jpeg(800, 600)),
+        "a JPEG of 1000x800": ("image/jpeg", jpeg(1000, 800)),
     }
     sandbox = Sandbox(memory=4096 * _MIB, seconds=60, output=512 * _MIB)
     try:

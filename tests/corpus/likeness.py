@@ -1,4 +1,4 @@
-"""Does a promoted image show what the original showed? Pillow and libheif tell, where Lazaretto decodes with libvips."""
+"""Does a promoted image show what the original showed? Pillow and libheif tell, where Lazaretto has libvips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from tests.images import Pixels
 
 GOOD = 32.0  # dB
 _DISPLAY_P3 = 12  # ITU-T H.273, colour primaries; without an ICC profile, HEIC names them instead
-_ANIMATED = ("GIF", "PNG", "WEBP")  # what else Pillow finds in a file of several pictures is not shown: previews, bursts
+_ANIMATED = (
+    "GIF",
+    "PNG",
+    "WEBP",
+)  # what else Pillow finds in a file of several pictures is not shown: previews, bursts
 _MOST_PIXELS = 2_000_000  # of a larger frame, every n-th pixel is compared
 _WHITE = 255.0
 

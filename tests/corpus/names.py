@@ -83,7 +83,7 @@ HARMLESS = (
     _jpeg("a family of emoji", "👨‍👩‍👧‍👦.jpeg"),
     _jpeg("Chinese", "检疫所.jpg"),
     _jpeg("Arabic", "المحجر الصحي.jpg"),
-    _jpeg("Hebrew with a mark of direction", "\u200fמחסן\u200f.jpg"),
+    _jpeg("Hebrew with a mark of direction", "\u200f\u05de\u05d7\u05e1\u05df\u200f.jpg"),
     _jpeg("decomposed umlauts", "Quaranta\u0308ne.jpg"),
     _jpeg("two image extensions", "photo.png.jpg"),
     _plain("a log that was rotated by name", "access.2024-01-01.log"),

@@ -29,7 +29,9 @@ Maker = Callable[[], bytes]
 def _elf(machine: int = 62, kind: int = 2) -> bytes:
     """machine: 62 is x86-64, 183 is AArch64. kind: 2 is a program, 3 a library, 1 an object."""
     identity = b"\x7fELF\2\1\1" + bytes(9)
-    return identity + struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, 0x400078, 64, 0, 0, 64, 56, 0, 64, 0, 0) + bytes(64)
+    return (
+        identity + struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, 0x400078, 64, 0, 0, 64, 56, 0, 64, 0, 0) + bytes(64)
+    )
 
 
 def _mach_o() -> bytes:
@@ -108,7 +110,9 @@ def _cabinet() -> bytes:
 def _installer() -> bytes:
     """An OLE compound file with the class of Windows Installer, and no stream. [MS-CFB] 2.2."""
     free, end = 0xFFFFFFFF, 0xFFFFFFFE
-    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6xIIII", 62, 3, 0xFFFE, 9, 6, 0, 1, 1, 0)
+    head = (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6xIIII", 62, 3, 0xFFFE, 9, 6, 0, 1, 1, 0)
+    )
     head += struct.pack("<IIIII", 4096, end, 0, end, 0) + struct.pack("<109I", 0, *[free] * 108)
     name = "Root Entry".encode("utf-16-le")
     class_id = bytes.fromhex("84100c0000000000c000000000000046")
