@@ -10,7 +10,7 @@ from worker.sandbox.answers import ImageLimits
 from worker.sandbox.refusal import Refusal, check_frames, check_size, undecodable
 from worker.scan import ReasonCode
 
-_MOST_STEPS = 4_000_000  # a second's worth; the largest image of the finest pieces that programs write takes a tenth
+_MOST_STEPS = 2_000_000  # a second's worth
 
 
 class Tally:
@@ -33,6 +33,10 @@ class Tally:
         if self._pixels > self._limits.max_total_pixels:
             message = f"all frames together are too large, expected at most {self._limits.max_total_pixels} pixels"
             raise Refusal(ReasonCode.IMAGE_TOO_LARGE, message)
+
+    def announced(self, frames: int) -> None:
+        """So many are there, the file says."""
+        check_frames(frames, self._limits)
 
     def finish(self) -> None:
         """There are no more frames."""
@@ -67,8 +71,11 @@ class Tally:
         """How many bytes of metadata may still come."""
         return self._limits.max_metadata - self._metadata
 
-    def step(self) -> None:
-        """Another piece of the file. A file of nothing but pieces would take for ever to walk through."""
-        self._steps += 1
+    def step(self, effort: int = 1) -> None:
+        """Another piece of the file. A file of nothing but pieces would take for ever to walk through.
+
+        effort: of looking at it, in quarters of a microsecond.
+        """
+        self._steps += effort
         if self._steps > _MOST_STEPS:
             raise undecodable("it is chopped into too many pieces")

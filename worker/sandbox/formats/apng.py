@@ -82,7 +82,10 @@ def _read_head(file: BinaryIO, limits: ImageLimits) -> _Head:
 def _pictures(stream: Iterator[Chunk]) -> Iterator[_Picture]:
     control: _Control | None = None
     data: list[bytes] = []
+    sequence = count()
     for chunk in stream:
+        if chunk.name in (b"fcTL", b"fdAT") and int.from_bytes(chunk.data[:4]) != next(sequence):
+            raise undecodable("the frames of the animation are in disorder")
         if chunk.name == b"fcTL":
             if data:
                 yield _Picture(control, b"".join(data))

@@ -9,6 +9,7 @@ from worker.sandbox.formats.heif_boxes import Box, boxes, content, inside
 from worker.sandbox.refusal import undecodable
 from worker.sandbox.tally import Tally
 
+_EFFORT = 10  # of a step: see `Tally`
 _TOP = frozenset({b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"moof", b"free", b"skip", b"uuid", b"wide"})
 _PROFILE_KINDS = (b"prof", b"rICC")
 _METADATA_KINDS = (b"Exif", b"mime", b"uri ")
@@ -23,7 +24,7 @@ def survey(file: BinaryIO, tally: Tally) -> int:
             break  # no box, but what somebody has put behind the last
         if box.end > size:
             raise undecodable("it ends in the middle of a box")
-        tally.step()
+        tally.step(_EFFORT)
         names.add(box.name)
         if box.name == b"meta":
             _survey_meta(file, box, tally)
@@ -44,7 +45,7 @@ def colour_code(file: BinaryIO) -> tuple[int, int] | None:
 
 def _survey_meta(file: BinaryIO, meta: Box, tally: Tally) -> None:
     for box in inside(file, meta, b"iprp", b"ipco", b"ispe"):
-        tally.step()
+        tally.step(_EFFORT)
         width, height = struct.unpack(">II", content(file, box, 12)[4:].ljust(8, b"\0"))
         tally.canvas(width, height)
     for box in inside(file, meta, b"iprp", b"ipco", b"colr"):
@@ -56,11 +57,11 @@ def _survey_meta(file: BinaryIO, meta: Box, tally: Tally) -> None:
 def _survey_items(file: BinaryIO, meta: Box, tally: Tally) -> None:
     metadata = set()
     for box in inside(file, meta, b"iinf", b"infe"):
-        tally.step()
+        tally.step(_EFFORT)
         metadata.add(_metadata_item(content(file, box, 16)))
     for box in inside(file, meta, b"iloc"):
         for item, length in _lengths(content(file, box, _LARGEST_TABLE)):
-            tally.step()
+            tally.step(_EFFORT)
             if item in metadata:
                 tally.metadata(length)
 

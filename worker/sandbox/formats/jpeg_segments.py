@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from typing import BinaryIO, NamedTuple
 
+from worker.sandbox.formats.jpeg_scans import Scans
 from worker.sandbox.refusal import undecodable
 from worker.sandbox.tally import Tally
 
+_EFFORT = 20  # of a step: see `Tally`
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _APP, _COMMENT = range(0xE0, 0xF0), 0xFE
 _JFIF, _EXIF, _ICC, _ADOBE = (0xE0, b"JFIF\0"), (0xE1, b"Exif\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe")
 _NEEDED = (_JFIF, _EXIF, _ICC, _ADOBE)  # of all applications' segments: colours, and which way is up
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SEQUENTIAL = (0xC0, 0xC1, 0xC9)
+_SEQUENTIAL = (0xC0, 0xC1, 0xC3, 0xC9, 0xCB)  # lossless ones included: what comes, comes whole
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER_AMONG_PIXELS = re.compile(rb"\xff[^\x00\xff\x01\xd0-\xd7]")
-_MOST_SCANS = 100  # as libvips has it; the best compressors write about 20
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
 
 
@@ -34,14 +35,17 @@ class Segment(NamedTuple):
 def survey(file: BinaryIO, tally: Tally) -> int:
     """Raises `Refusal` unless the file is whole and within the limits."""
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        scans, end = 0, 0
+        scans, end = Scans(), 0
         for segment in segments(data):
-            tally.step()
+            tally.step(_EFFORT)
             _count(data, segment, tally)
-            scans += segment.marker == _SOS
-            if scans > _MOST_SCANS:
-                raise undecodable(f"it has more than {_MOST_SCANS} scans")
+            header = data[segment.start + 4 : segment.pixels]
+            if segment.marker in _FRAMES:
+                scans.begin(header, sequential=segment.marker in _SEQUENTIAL)
+            elif segment.marker == _SOS:
+                scans.add(header)
             end = segment.end
+        scans.check()
     tally.finish()
     return end
 
@@ -78,10 +82,10 @@ def tidied(data: mmap, complaint: str) -> bytes:
     sequential = False
     for segment in segments(data):
         header = bytearray(data[segment.start : segment.pixels])
-        sequential |= segment.marker in _SEQUENTIAL
+        sequential |= segment.marker in _SEQUENTIAL[:2]
         pixels = data[segment.pixels : segment.end]
         if segment.marker == _SOS:
-            if sequential:
+            if sequential and len(header) > 6:
                 header[-3:] = b"\x00\x3f\x00"
             if data[segment.end + 1] == before and excess < len(pixels):
                 pixels, excess = pixels[: len(pixels) - excess], 0
@@ -108,7 +112,7 @@ def _count(data: mmap, segment: Segment, tally: Tally) -> None:
             raise undecodable("the size of the JPEG is missing")
         height, width = (int.from_bytes(data[segment.start + at : segment.start + at + 2]) for at in (5, 7))
         tally.frame(width, height)
-    elif data[segment.start + 4 : segment.start + 16] == _ICC[1]:
+    elif segment.marker == _ICC[0] and data[segment.start + 4 : segment.start + 16] == _ICC[1]:
         tally.profile(size)
     elif segment.marker in _APP or segment.marker == _COMMENT:
         tally.metadata(size)

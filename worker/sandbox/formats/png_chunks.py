@@ -12,6 +12,7 @@ from worker.sandbox.refusal import undecodable
 from worker.sandbox.tally import Tally
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_EFFORT = 10  # of a step: see `Tally`
 _CUT = "the PNG ends in the middle of a chunk"
 _NO_METADATA = frozenset({b"IHDR", b"PLTE", b"IDAT", b"fdAT", b"fcTL", b"acTL", b"tRNS", b"IEND", b"iCCP"})
 _COMPRESSED = {  # behind how many NULs the compressed part of a chunk begins, and how many bytes then
@@ -19,7 +20,7 @@ _COMPRESSED = {  # behind how many NULs the compressed part of a chunk begins, a
     b"iCCP": (1, 1),
     b"iTXt": (1, 2),
 }
-_PIECE = 1 << 16  # bytes that are uncompressed at once
+_PIECE = 1 << 16  # bytes that are read, and written, at once
 
 
 class Chunk(NamedTuple):
@@ -33,11 +34,13 @@ def survey(file: BinaryIO, tally: Tally) -> int:
     """Raises `Refusal` unless every chunk is whole, and what they promise is within the limits."""
     size, animated, begun = (0, 0), False, False
     for name, length in _headers(file):
-        tally.step()
+        tally.step(_EFFORT)
         start = file.tell()
         begun |= name == b"IDAT"
-        animated |= name == b"acTL" and not begun
-        if name == b"IHDR":
+        if name == b"acTL" and not begun:
+            animated = True
+            tally.announced(_two_numbers(file, 0)[0])
+        elif name == b"IHDR":
             size = _two_numbers(file, 0)
         elif name == b"fcTL":
             tally.frame(*_two_numbers(file, 4))
@@ -121,9 +124,11 @@ def _uncompressed_size(data: bytes, at_most: int) -> int:
     """In bytes; what cannot be uncompressed any further counts as far as it could."""
     inflate, size = zlib.decompressobj(), 0
     try:
-        while data and size <= at_most:
-            size += len(inflate.decompress(data, _PIECE))
-            data = inflate.unconsumed_tail
+        for start in range(0, len(data), _PIECE):
+            piece = data[start : start + _PIECE]
+            while piece and size <= at_most:
+                size += len(inflate.decompress(piece, _PIECE))
+                piece = inflate.unconsumed_tail
     except zlib.error:
         pass  # no text; libpng leaves it out
     return size

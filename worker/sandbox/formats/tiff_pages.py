@@ -46,7 +46,9 @@ def survey(file: BinaryIO, tally: Tally) -> int:
     """Raises `Refusal` unless the pages are whole, and what their tags promise is within the limits."""
     with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         directories, end = Directories(data), 0
-        for page in _follow(directories, tally.frames_left):
+        pages = _follow(directories, tally.frames_left)
+        tally.announced(len(pages))
+        for page in pages:
             end = max(end, _survey_page(directories, page, tally))
         tally.finish()
         return end

@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 from worker.sandbox.refusal import undecodable
 from worker.sandbox.tally import Tally
 
+_EFFORT = 10  # of a step: see `Tally`
 _HEADER = 8  # bytes of a chunk before its data
 _FRAME_HEADER = 16  # bytes of a frame before its own chunks
 _PIXELS = (b"VP8 ", b"VP8L")
@@ -29,7 +30,7 @@ def survey(file: BinaryIO, tally: Tally) -> int:
     end = container_end(file)
     animated, canvas = False, (0, 0)
     for chunk in chunks(file, 12, end):
-        tally.step()
+        tally.step(_EFFORT)
         if chunk.name == b"VP8X":
             head = read(file, chunk, 10)
             animated, canvas = bool(head[0] & _IS_ANIMATED), size_at(head, 4)
