@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -87,22 +89,32 @@ def test_a_silent_scanner_is_waited_for_once_while_another_takes_the_work(system
 
 
 @dataclass
-class _Blind(Clamd):
-    """clamd with one of our options as Debian ships it."""
+class _Altered(Clamd):
+    """clamd with one of our options changed."""
 
     ours: str = ""
-    debians: str = ""
+    theirs: str = ""
 
     def prepare(self) -> None:
         super().prepare()
         path = self.directory / "clamd.conf"
         configuration = path.read_text()
         assert f"\n{self.ours}\n" in configuration
-        path.write_text(configuration.replace(f"\n{self.ours}\n", f"\n{self.debians}\n"))
+        path.write_text(configuration.replace(f"\n{self.ours}\n", f"\n{self.theirs}\n"))
+
+
+def _altered(
+    servers: Supervisor, server_folder: Path, clamd: Clamd, system: System, ours: str, theirs: str
+) -> _Altered:
+    folder = server_folder / f"altered-{ours.split()[0]}-{system.database.engine.dialect.name}"
+    port = choose(["clamd"])["clamd"]
+    altered = _Altered(folder, clamd.signatures, port, clamd.account, folder.name, ours=ours, theirs=theirs)
+    servers.start(altered)
+    return altered
 
 
 @pytest.mark.parametrize(
-    ("ours", "debians", "refusal"),
+    ("ours", "theirs", "refusal"),
     [
         ("AlertEncrypted yes", "AlertEncrypted no", "said OK to an encrypted zip"),
         ("AlertExceedsMax yes", "AlertExceedsMax no", "said OK to a zip nested too deep"),
@@ -110,12 +122,9 @@ class _Blind(Clamd):
     ],
 )
 def test_a_scanner_as_debian_ships_it_is_not_trusted(
-    system: System, servers: Supervisor, server_folder: Path, clamd: Clamd, ours: str, debians: str, refusal: str
+    system: System, servers: Supervisor, server_folder: Path, clamd: Clamd, ours: str, theirs: str, refusal: str
 ) -> None:
-    folder = server_folder / f"blind-{ours.split()[0]}-{system.database.engine.dialect.name}"
-    port = choose(["clamd"])["clamd"]
-    blind = _Blind(folder, clamd.signatures, port, clamd.account, folder.name, ours=ours, debians=debians)
-    servers.start(blind)
+    blind = _altered(servers, server_folder, clamd, system, ours, theirs)
     with pytest.raises(ScannerUnavailable, match=refusal):
         _examine(_scanners(system, blind.tcp_address))
     assert [trusted for trusted, _ in _reported(system)] == [False]
@@ -135,3 +144,15 @@ def test_scans_go_on_while_signatures_are_reloaded(system: System, clamd_address
             ["encrypted"],
         ]
     assert [trusted for trusted, _ in _reported(system)] == [True]
+
+
+def test_a_scan_that_clamd_cuts_off_is_told_apart(
+    system: System, servers: Supervisor, server_folder: Path, clamd: Clamd
+) -> None:
+    """At 50 ms, which canaries do not need: 3,000 entries in an archive take ten times as long."""
+    hurried = _altered(servers, server_folder, clamd, system, "MaxScanTime 480000", "MaxScanTime 50")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3000):
+            archive.writestr(f"{number}.txt", f"{number} " * 100)
+    assert _examine(_scanners(system, hurried.address), packed.getvalue()) == ["scan_timed_out"]
