@@ -93,6 +93,11 @@ class PolicyFile(BaseModel):
             listed = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())
             raise Permanent(f"policy {path}: " + "; ".join(listed)) from fault
 
+    @property
+    def largest_upload(self) -> int:
+        """What the scanners must be able to take, in bytes."""
+        return self.default.max_size
+
     def of(self, _service: str) -> Policy:
         """The rules for a service."""
         return self.default

@@ -33,7 +33,8 @@ class Parts:
 
     def __init__(self, settings: Settings, objects: ObjectStore) -> None:
         self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
-        self.scanners = _scanners(settings, self.database)
+        policies = PolicyFile.load(settings.policy_file)
+        self.scanners = _scanners(settings, self.database, policies)
         self.sandbox = _sandbox(settings)
         inspector = Inspector(
             objects,
@@ -45,7 +46,6 @@ class Parts:
         )
         settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
         custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
-        policies = PolicyFile.load(settings.policy_file)
         self.pipeline = Pipeline(self.database, custody, inspector, settler, policies, settings)
 
     def start(self) -> None:
@@ -126,7 +126,7 @@ def _sandbox(settings: Settings) -> Sandbox:
     )
 
 
-def _scanners(settings: Settings, database: Database) -> Scanners:
+def _scanners(settings: Settings, database: Database, policies: PolicyFile) -> Scanners:
     endpoints = [
         Endpoint(address, connect_timeout=settings.connect_timeout, timeout=settings.scan_timeout)
         for address in settings.clamd
@@ -134,6 +134,7 @@ def _scanners(settings: Settings, database: Database) -> Scanners:
     return Scanners(
         endpoints,
         database,
+        largest=policies.largest_upload,
         canary_seconds=settings.canary_seconds,
         max_age=timedelta(hours=settings.signature_max_age_hours),
         development_allowed=settings.env is Environment.DEVELOPMENT,
