@@ -124,6 +124,11 @@ def test_every_file_of_the_corpus_has_its_outcome(
     assert _grown(before, after) == []
 
 
+def test_no_two_cases_go_by_one_name() -> None:
+    names = [str(case) for case in cases()]
+    assert len(names) == len(set(names))
+
+
 def _grown(before: dict[int, Burden], after: dict[int, Burden]) -> list[str]:
     """Each process that died, or takes up more than it did."""
     wrong = [f"process {pid} has died" for pid in before.keys() - after.keys()]
