@@ -62,15 +62,15 @@ def film(frames: int = 4, width: int = 64, height: int = 48) -> list[Image.Image
 
 
 def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    """Through Pillow."""
+    """Through Pillow, which leaves an encoder's settings behind in what it saves; so a copy of it is saved."""
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    picture.copy().save(file, kind, **options)
     return file.getvalue()
 
 
 def encode_film(frames: Sequence[Image.Image], kind: str, **options: Any) -> bytes:
     """An animation, or a TIFF of several pages."""
-    return encode(frames[0], kind, save_all=True, append_images=list(frames[1:]), **options)
+    return encode(frames[0], kind, save_all=True, append_images=[each.copy() for each in frames[1:]], **options)
 
 
 def decode(data: bytes, mode: str = "RGB") -> Pixels:

@@ -190,10 +190,10 @@ _GIF = (
     _gif("a GIF with a second frame whose pixels are missing", make.gif_frame(), make.gif_frame(width=8, height=8)),
     _gif("a GIF of an unknown block", make.gif_frame(), b"\x99\x99\x99"),
     _gif("a GIF of codes of 15 bits", make.gif_frame(data=b"\x0f\x02\x4c\x01\0")),
-    _gif("a GIF with codes that mean nothing", make.gif_frame(width=8, height=8, data=b"\x02\x10" + b"\xff" * 16 + b"\0")),
+    _gif("a GIF of codes that mean nothing", make.gif_frame(0, 0, 8, 8, b"\x02\x10" + b"\xff" * 16 + b"\0")),
     _gif("a GIF with a control of the wrong size", b"\x21\xf9\x01\0\0" + make.gif_frame()),
     _broken("gif", "a GIF without its trailer", lambda: make.gif(8, 8, make.gif_frame())[:-1]),
-)  # fmt: skip
+)
 
 
 CASES: tuple[Case, ...] = (*_cuts(), *_JPEG, *_PNG, *_APNG, *_GIF)

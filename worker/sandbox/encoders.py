@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from PIL import AvifImagePlugin, Image  # the plugin registers itself: nothing is looked up later
 
 from worker.sandbox import vips
+from worker.sandbox.formats import png_chunks
 
 PNG = {"compression": 6, "filter": "sub"}  # all filters: 5 % smaller, half as slow again
 _JPEG_QUALITY, _WEBP_QUALITY, _AVIF_QUALITY = 85, 80, 60
@@ -38,8 +39,11 @@ def jpeg(image: Any, target: int, traits: Traits, quality: int | None) -> None:
 
 
 def png(image: Any, target: int, _traits: Traits, _quality: int | None) -> None:
-    """Exact."""
+    """Exact. libvips always writes how large a pixel is on paper, which a PNG need not say."""
     vips.save(image, "pngsave", target, **PNG)
+    with open(target, "r+b", closefd=False) as file:
+        file.seek(0)
+        png_chunks.drop(file, b"pHYs")
 
 
 def webp_options(traits: Traits, quality: int | None) -> dict[str, Any]:

@@ -38,6 +38,8 @@ OPERATIONS = (
 _CMYK = "cmyk"
 _CONVERTED = frozenset({"lab", "labs", "labq", "lch", "xyz", "yxy", "cmc", "hsv"})  # spaces no target format holds
 _PROFILE = "icc-profile-data"
+_DISPLAY_P3 = 12  # ITU-T H.273, table 2
+_SRGB_CURVES = (1, 2, 6, 13)  # table 3: what is drawn like sRGB, and what is not said
 _PILLOW_MODES = ("L", "LA", "RGB", "RGBA")  # one letter, one band
 
 
@@ -81,6 +83,20 @@ def attach_profile(image: Any, profile: bytes) -> None:
     image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
 
 
+def has_profile(image: Any) -> bool:
+    """Does an ICC profile say what its colours are?"""
+    return bool(image.get_typeof(_PROFILE))
+
+
+def attach_code(image: Any, code: tuple[int, int] | None) -> None:
+    """Colours that are named by a code instead of a profile: primaries and transfer of ITU-T H.273.
+
+    Only Display P3 is known, which phones write. Of all others, sRGB is the most likely that is shown well.
+    """
+    if code and code[0] == _DISPLAY_P3 and code[1] in _SRGB_CURVES:
+        attach_profile(image, built_in_profile("p3"))
+
+
 def built_in_profile(name: str) -> bytes:
     """An ICC profile that libvips carries: `srgb`, `p3` or `cmyk`."""
     return bytes(pyvips.Image.profile_load(name))
@@ -104,7 +120,7 @@ def normalised(image: Any) -> Any:
 def to_srgb(image: Any) -> Any:
     """Colours by the embedded profile; a profile that is broken or of another colour model is ignored."""
     is_cmyk = image.interpretation == _CMYK
-    if is_cmyk or image.get_typeof(_PROFILE):
+    if is_cmyk or has_profile(image):
         depth = 16 if image.format == "ushort" else 8
         fallback = _CMYK if is_cmyk else "srgb"
         return image.icc_transform("srgb", embedded=True, input_profile=fallback, depth=depth)

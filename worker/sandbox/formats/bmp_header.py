@@ -23,7 +23,9 @@ def survey(file: BinaryIO, tally: Tally) -> int:
     start, size = struct.unpack_from("<II", head, 10)
     width, height, depth, compression, stored = _fields(head, size)
     tally.frame(width, height)
-    end: int = start + (stored if compression in _COMPRESSED else (width * depth + 31) // 32 * 4 * height)
+    end: int = start + (width * depth + 31) // 32 * 4 * height
+    if compression in _COMPRESSED:
+        end = min(start + stored, file.seek(0, 2))  # a number that many programs get wrong; the decoder sees a cut
     if size == _V5 and len(head) == _FILE_HEADER + _V5:
         offset, length = struct.unpack_from("<II", head, _FILE_HEADER + 112)
         tally.profile(length)

@@ -12,8 +12,6 @@ from worker.sandbox.answers import ImageLimits, Reencoded
 from worker.sandbox.output import Output
 from worker.sandbox.refusal import check_size
 
-_DISPLAY_P3 = 12  # ITU-T H.273, colour primaries: what phones without an ICC profile name instead
-
 for _part in ("THUMBNAILS", "DEPTH_IMAGES", "AUX_IMAGES"):
     setattr(pillow_heif.options, _part, False)  # never looked at
 
@@ -26,14 +24,9 @@ def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
         width, height = primary.size
         check_size(width, height, limits)
         image = vips.from_pillow(primary.to_pillow())
-    if profile := _profile(primary.info):
+    profile, nclx = primary.info.get("icc_profile"), primary.info.get("nclx_profile")
+    if profile:
         vips.attach_profile(image, profile)
+    elif nclx:
+        vips.attach_code(image, (nclx["color_primaries"], nclx["transfer_characteristics"]))
     return output.still(vips.to_srgb(image))
-
-
-def _profile(info: dict[str, object]) -> bytes | None:
-    profile, nclx = info.get("icc_profile"), info.get("nclx_profile")
-    if isinstance(profile, bytes) and profile:
-        return profile
-    wide = isinstance(nclx, dict) and nclx.get("color_primaries") == _DISPLAY_P3
-    return vips.built_in_profile("p3") if wide else None

@@ -15,5 +15,8 @@ def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
         file.seek(0)
         if png_chunks.is_animated(file):
             return apng.reencode(source, output, limits)
-    image = vips.normalised(vips.load("pngload", source, limits))
-    return output.still(image, Traits(lossless=True))
+        file.seek(0)
+        code = png_chunks.colour_code(file)
+    image = vips.load("pngload", source, limits)
+    vips.attach_code(image, code)
+    return output.still(vips.normalised(image), Traits(lossless=True))

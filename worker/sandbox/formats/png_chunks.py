@@ -20,7 +20,8 @@ _COMPRESSED = {  # behind how many NULs the compressed part of a chunk begins, a
     b"iCCP": (1, 1),
     b"iTXt": (1, 2),
 }
-_PIECE = 1 << 16  # bytes that are read, and written, at once
+_PIECE = 1 << 16  # bytes that are uncompressed at once
+_LARGE_PIECE = 1 << 20  # bytes that are moved at once
 
 
 class Chunk(NamedTuple):
@@ -59,6 +60,19 @@ def is_animated(file: BinaryIO) -> bool:
     return b"acTL" in takewhile(lambda name: name != b"IDAT", _names(file))
 
 
+def colour_code(file: BinaryIO) -> tuple[int, int] | None:
+    """Primaries and transfer by ITU-T H.273 (the chunk cICP), which come before any profile; None: it names none."""
+    for name, length in _headers(file):
+        end = file.tell() + length
+        if name == b"cICP" and length == 4:
+            primaries, transfer = file.read(2)
+            return primaries, transfer
+        if name == b"IDAT":
+            break
+        _skip(file, end)
+    return None
+
+
 def chunks(file: BinaryIO) -> Iterator[Chunk]:
     """All chunks up to IEND. Raises `Refusal` if the file is cut or a checksum is wrong."""
     for name, length in _headers(file):
@@ -70,9 +84,30 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
         yield Chunk(name, data)
 
 
+def drop(file: BinaryIO, unwanted: bytes) -> None:
+    """Take a chunk out of a PNG of ours, if it stands before the pixels: what follows moves up, piece by piece."""
+    for name, length in _headers(file):
+        start, end = file.tell() - 8, file.tell() + length + 4
+        if name == unwanted:
+            _move_up(file, end, start)
+        if name in (unwanted, b"IDAT"):
+            return
+        file.seek(end)
+
+
 def pack(name: bytes, data: bytes) -> bytes:
     """A chunk as it is written."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _move_up(file: BinaryIO, source: int, target: int) -> None:
+    file.seek(source)
+    while piece := file.read(_LARGE_PIECE):
+        source = file.tell()
+        file.seek(target)
+        target += file.write(piece)
+        file.seek(source)
+    file.truncate(target)
 
 
 def _names(file: BinaryIO) -> Iterator[bytes]:
