@@ -15,6 +15,7 @@ missing_packages() {
     ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || echo postgresql
     test -e /usr/share/clamav-testfiles/clam.exe || echo clamav-testfiles
     command -v exiftool > /dev/null || echo libimage-exiftool-perl
+    command -v gpg > /dev/null || echo gnupg # makes the encrypted messages of the tests
     python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
 }
 
