@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import lzma
 import marshal
 import struct
 import tarfile
@@ -85,8 +86,9 @@ def _iso() -> bytes:
 
 
 def _debian_package() -> bytes:
-    member = b"debian-binary   1700000000  0     0     100644  4         `\n2.0\n"
-    return b"!<arch>\n" + member + b"control.tar.xz  1700000000  0     0     100644  0         `\n"
+    control = lzma.compress(_tar())
+    members = b"debian-binary   1700000000  0     0     100644  4         `\n2.0\n"
+    return b"!<arch>\n" + members + b"control.tar.xz  1700000000  0     0     100644  %-10d`\n" % len(control) + control
 
 
 def _rpm() -> bytes:

@@ -36,7 +36,7 @@ def test_a_bomb_is_seen_through_in_time(sandbox: Sandbox, case: Case) -> None:
     assert case.seconds is not None
     data = case.make()
     images.sniff(sandbox, b"x")  # so that the server runs
-    taken = []
+    taken: list[float] = []
     while len(taken) < _TRIES and min(taken, default=case.seconds) >= case.seconds:
         begun = time.monotonic()
         _look(sandbox, data)
