@@ -121,5 +121,6 @@ def test_what_only_harms_itself_is_a_finding_about_the_file(hijacked: Sandbox, a
 
 
 def test_nothing_of_the_workers_world_is_there(hijacked: Sandbox) -> None:
-    with pytest.raises(SandboxFailed, match=r"\['LC_CTYPE', 'MALLOC_ARENA_MAX', 'VIPS_CONCURRENCY'\], 1\)"):
-        _decode(hijacked, "say(sorted(os.environ), sum(libc.fcntl(fd, 1) >= 0 for fd in range(3, 999)) - len(files))")
+    look = "say(sorted(os.environ), len(os.environ), sum(libc.fcntl(fd, 1) >= 0 for fd in range(3, 99)) - len(files))"
+    with pytest.raises(SandboxFailed, match=r"\(\['LC_CTYPE', .*, 'VIPS_DISC_THRESHOLD'\], 5, 1\)"):
+        _decode(hijacked, look)

@@ -22,6 +22,8 @@ serve(socket.socket(fileno=int(sys.argv[2])))
 _ENVIRONMENT = {
     "LC_CTYPE": "C.UTF-8",  # or Python sets it by itself
     "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of the child's address space
+    "TZ": "UTC0",  # or libmagic, printing the dates of a document, makes glibc look for /etc/localtime
+    "VIPS_DISC_THRESHOLD": "1024g",  # or libvips keeps large images in files of its own; memory has its limit
     "VIPS_CONCURRENCY": "2",  # fixed, whatever the machine has: the bytes of an AVIF depend on it
 }
 _START_SECONDS = 60

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -34,6 +35,7 @@ def serve(control: socket.socket) -> None:
     database = sniffing.open_database()
     for name in _CODECS:
         codecs.lookup(name)
+    time.tzset()
     walls = layers.prepare()
     gc.freeze()  # or a child's first collection copies every page
     control.send(Ready(walls.missing).pack())
