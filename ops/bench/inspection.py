@@ -86,5 +86,11 @@ def _scanners(settings: Settings, database: Database) -> Scanners:
         Endpoint(address, connect_timeout=settings.connect_timeout, timeout=settings.scan_timeout)
         for address in settings.clamd
     ]
-    age = timedelta(hours=settings.signature_max_age_hours)
-    return Scanners(endpoints, database, canary_seconds=settings.canary_seconds, max_age=age, development_allowed=True)
+    return Scanners(
+        endpoints,
+        database,
+        largest=PolicyFile.load(settings.policy_file).largest_upload,
+        canary_seconds=settings.canary_seconds,
+        max_age=timedelta(hours=settings.signature_max_age_hours),
+        development_allowed=True,
+    )
