@@ -17,8 +17,9 @@ import pillow_heif
 import pyvips
 from PIL import Image
 
-from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, Sniffed
+from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, Sniffed, Treatment
 from worker.sandbox import images as decoders
+from worker.sandbox.answers import USUAL
 
 Pixels = npt.NDArray[Any]
 
@@ -61,15 +62,15 @@ def film(frames: int = 4, width: int = 64, height: int = 48) -> list[Image.Image
 
 
 def encode(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    """Through Pillow."""
+    """Through Pillow, which leaves an encoder's settings behind in what it saves; so a copy of it is saved."""
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    picture.copy().save(file, kind, **options)
     return file.getvalue()
 
 
 def encode_film(frames: Sequence[Image.Image], kind: str, **options: Any) -> bytes:
     """An animation, or a TIFF of several pages."""
-    return encode(frames[0], kind, save_all=True, append_images=list(frames[1:]), **options)
+    return encode(frames[0], kind, save_all=True, append_images=[each.copy() for each in frames[1:]], **options)
 
 
 def decode(data: bytes, mode: str = "RGB") -> Pixels:
@@ -163,10 +164,11 @@ def memfd(data: bytes = b"") -> int:
 class Bare:
     """The decoders without the walls around them: for long tables of well-known images, at a tenth of the time."""
 
-    def reencode(self, source: int, target: int, media_type: str, limits: ImageLimits) -> Reencoded | Refused:
+    def reencode(
+        self, source: int, target: int, media_type: str, limits: ImageLimits, treatment: Treatment = USUAL
+    ) -> Reencoded | Refused:
         """As `Sandbox.reencode` would."""
-        os.lseek(source, 0, os.SEEK_SET)
-        return decoders.reencode(source, target, media_type, limits)
+        return decoders.reencode(source, target, media_type, limits, treatment)
 
 
 BARE = Bare()
@@ -187,12 +189,12 @@ def sniffed(sandbox: Sandbox, data: bytes) -> Sniffed:
 
 
 def remake(
-    sandbox: Sandbox | Bare, data: bytes, media_type: str, limits: ImageLimits = LIMITS
+    sandbox: Sandbox | Bare, data: bytes, media_type: str, limits: ImageLimits = LIMITS, treatment: Treatment = USUAL
 ) -> tuple[Reencoded | Refused, bytes]:
     """What the sandbox says, and what it wrote."""
     source, target = memfd(data), memfd()
     try:
-        outcome = sandbox.reencode(source, target, media_type, limits)
+        outcome = sandbox.reencode(source, target, media_type, limits, treatment)
         return outcome, os.pread(target, os.fstat(target).st_size, 0)
     finally:
         os.close(source)
@@ -200,16 +202,18 @@ def remake(
 
 
 def remade(
-    sandbox: Sandbox | Bare, data: bytes, media_type: str, limits: ImageLimits = LIMITS
+    sandbox: Sandbox | Bare, data: bytes, media_type: str, limits: ImageLimits = LIMITS, treatment: Treatment = USUAL
 ) -> tuple[Reencoded, bytes]:
     """The same, where nothing is to be refused."""
-    outcome, output = remake(sandbox, data, media_type, limits)
+    outcome, output = remake(sandbox, data, media_type, limits, treatment)
     assert isinstance(outcome, Reencoded), outcome
     return outcome, output
 
 
-def refused(sandbox: Sandbox | Bare, data: bytes, media_type: str, limits: ImageLimits = LIMITS) -> Refused:
+def refused(
+    sandbox: Sandbox | Bare, data: bytes, media_type: str, limits: ImageLimits = LIMITS, treatment: Treatment = USUAL
+) -> Refused:
     """The same, where it must be refused."""
-    outcome, _ = remake(sandbox, data, media_type, limits)
+    outcome, _ = remake(sandbox, data, media_type, limits, treatment)
     assert isinstance(outcome, Refused), outcome
     return outcome

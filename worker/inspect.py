@@ -13,7 +13,7 @@ from worker import media_types
 from worker.adapters.object_store import ObjectStore
 from worker.errors import ContentChanged, SandboxFailed
 from worker.policy import Findings, Policy
-from worker.sandbox import ImageLimits, Refused, Sandbox, Sniffed
+from worker.sandbox import ImageLimits, Refused, Sandbox, Sniffed, Treatment
 from worker.scan import Content, Reason, Scan, ScannerInfo
 from worker.scanners import Examination, Scanners
 from worker.scratch import Scratch
@@ -100,19 +100,21 @@ class Inspector:
         self._scanners.interrupt()
         self._sandbox.interrupt()
 
-    def remake(self, file: Scratch, media_type: str, policy: Policy) -> Picture | Refused:
-        """Re-encode an image; the same image gives the same bytes."""
-        limits = ImageLimits(max_pixels=policy.max_pixels, max_frames=policy.max_frames)
+    def remake(self, file: Scratch, media_type: str, policy: Policy) -> Picture | Refused | None:
+        """Re-encode an image; the same image gives the same bytes. None: it has been decoded, and is kept as it is."""
+        limits, treatment = _limits(policy), _treatment(policy)
         with ExitStack() as unless_kept:
             target = unless_kept.enter_context(self._scratch(file.size))
             try:
-                outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits)
+                outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits, treatment)
             except SandboxFailed as fault:
                 if overflow := target.overflow(beside=file.size):
                     raise overflow from fault
                 raise
             if isinstance(outcome, Refused):
                 return outcome
+            if treatment.keep:
+                return None
             target.freeze(shared=True)
             unless_kept.pop_all()
         return Picture(target, outcome.type)
@@ -131,6 +133,23 @@ class Inspector:
 
 def _wants_remaking(detected: str, policy: Policy) -> bool:
     return detected in policy.types and media_types.is_image(detected)
+
+
+def _limits(policy: Policy) -> ImageLimits:
+    return ImageLimits(
+        max_pixels=policy.max_pixels,
+        max_frames=policy.max_frames,
+        max_total_pixels=policy.max_total_pixels,
+        max_side=policy.max_side,
+        max_profile=policy.max_profile_size,
+        max_metadata=policy.max_metadata_size,
+    )
+
+
+def _treatment(policy: Policy) -> Treatment:
+    images = policy.images
+    output = f"image/{images.format}" if images.format else None
+    return Treatment(images.keep, output, images.quality, images.max_width, images.max_height)
 
 
 def _findings(

@@ -7,9 +7,9 @@ import tomllib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from worker import media_types
 from worker.errors import Permanent
@@ -22,6 +22,31 @@ def _known(name: str) -> str:
     return name
 
 
+class ImagePolicy(BaseModel):
+    """What becomes of the images that are accepted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    treatment: Literal["reencode", "keep"] = "reencode"
+    format: Literal["jpeg", "png", "webp", "avif"] | None = None  # of still images; None: each keeps its own
+    quality: int | None = Field(None, ge=1, le=100)  # where pixels are lost; None: what suits the format
+    max_width: int | None = Field(None, gt=0)  # pixels; larger images are scaled down, in proportion
+    max_height: int | None = Field(None, gt=0)  # likewise
+
+    @property
+    def keep(self) -> bool:
+        """Are the original bytes promoted, once they have been checked?"""
+        return self.treatment == "keep"
+
+    @model_validator(mode="after")
+    def _nothing_to_change(self) -> Self:
+        if self.keep and (asked := sorted(self.model_dump(exclude={"treatment"}, exclude_none=True))):
+            raise ValueError(
+                f"images that are kept as they are have no {', '.join(asked)}, expected treatment = reencode"
+            )
+        return self
+
+
 class Policy(BaseModel):
     """The rules for one service."""
 
@@ -31,6 +56,11 @@ class Policy(BaseModel):
     max_size: ByteSize  # bytes
     max_pixels: int = Field(gt=0)  # of one frame or page
     max_frames: int = Field(gt=0)  # of an animation; pages of a TIFF
+    max_total_pixels: int = Field(1_000_000_000, gt=0)  # of all frames or pages together
+    max_side: int = Field(65_535, gt=0)  # pixels; width and height
+    max_profile_size: ByteSize = ByteSize(4 << 20)  # bytes of an image's colour profile
+    max_metadata_size: ByteSize = ByteSize(64 << 20)  # bytes of an image's other metadata, uncompressed
+    images: ImagePolicy = ImagePolicy()
     retention_days: int = Field(30, gt=0)  # how long a file is held that could not be scanned, or whose scan failed
 
     @property
@@ -62,6 +92,11 @@ class PolicyFile(BaseModel):
         except ValidationError as fault:
             listed = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())
             raise Permanent(f"policy {path}: " + "; ".join(listed)) from fault
+
+    @property
+    def largest_upload(self) -> int:
+        """What the scanners must be able to take, in bytes."""
+        return self.default.max_size
 
     def of(self, _service: str) -> Policy:
         """The rules for a service."""

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from worker.errors import SandboxFailed
-from worker.sandbox import Reencoded, Refused, Sniffed, endings, replies
+from worker.sandbox import ImageLimits, Reencoded, Refused, Sniffed, endings, replies
 from worker.sandbox.replies import Answer
 from worker.sandbox.wire import Call, Ending, Fate, Request
 from worker.scan import ReasonCode
 
 SNIFF = Request(Call.SNIFF, memory=1, seconds=2, output=0)
-REENCODE = Request(Call.REENCODE, 1, 2, 3, media_type="image/heic", max_pixels=100, max_frames=5)
+REENCODE = Request(Call.REENCODE, 1, 2, 3, media_type="image/heic", limits=ImageLimits(100, 5))
 IMAGE = {"type": "image/jpeg", "width": 10, "height": 10, "frames": 1}
 REFUSED = {"code": "image_undecodable", "message": "it is cut"}
 

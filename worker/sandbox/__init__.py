@@ -8,7 +8,7 @@
 and never runs them. Everything under `child` sees hostile bytes, and lives as long as one call.
 """
 
-from worker.sandbox.answers import OUTPUT_TYPES, ImageLimits, Reencoded, Refused, Sniffed
+from worker.sandbox.answers import OUTPUT_TYPES, ImageLimits, Reencoded, Refused, Sniffed, Treatment
 from worker.sandbox.sandbox import Sandbox
 
-__all__ = ["OUTPUT_TYPES", "ImageLimits", "Reencoded", "Refused", "Sandbox", "Sniffed"]
+__all__ = ["OUTPUT_TYPES", "ImageLimits", "Reencoded", "Refused", "Sandbox", "Sniffed", "Treatment"]

@@ -11,15 +11,39 @@ from worker.scan import ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """Checked on the header, before anything is decoded."""
+    """Checked on the headers, before anything is decoded. An image beyond one of them is refused."""
 
     max_pixels: int  # width * height of one frame
     max_frames: int  # of an animation; pages of a TIFF
+    max_total_pixels: int = 1_000_000_000  # of all frames together
+    max_side: int = 65_535  # pixels; width and height
+    max_profile: int = 4 << 20  # bytes of an ICC profile
+    max_metadata: int = 64 << 20  # bytes of everything else that is no pixels, uncompressed
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What becomes of an image that is accepted."""
+
+    keep: bool = False  # nothing, once it has been decoded to its end; and nothing may stand behind that end
+    output: str | None = None  # media type of still images; None: as `OUTPUT_TYPES` says
+    quality: int | None = None  # 1 to 100, where pixels are lost; None: what suits the format
+    max_width: int | None = None  # pixels; larger images are scaled down, in proportion
+    max_height: int | None = None  # likewise
+
+    def types_of(self, media_type: str) -> tuple[str, ...]:
+        """What an image of that type may become: a still one, and one of several frames or pages."""
+        if self.keep:
+            return media_type, media_type
+        return self.output or OUTPUT_TYPES[media_type], OUTPUT_TYPES[media_type]
+
+
+USUAL = Treatment()
 
 
 @dataclass(frozen=True, slots=True)
 class Reencoded:
-    """The image that was written, as it is shown: upright."""
+    """The image that was written, as it is shown: upright. Where it is to be kept, nothing was."""
 
     type: str  # media type of the output
     width: int  # pixels

@@ -3,29 +3,57 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import struct
 import warnings
 from collections.abc import Callable, Mapping
+from typing import BinaryIO, NamedTuple
 
 import pyvips
 from PIL import Image
 
 from worker.sandbox import vips
-from worker.sandbox.answers import ImageLimits, Reencoded, Refused
-from worker.sandbox.formats import avif, bmp, gif, heic, jpeg, png, tiff, webp
-from worker.sandbox.refusal import Refusal, out_of_memory, undecodable
+from worker.sandbox.answers import USUAL, ImageLimits, Reencoded, Refused, Treatment
+from worker.sandbox.formats import (
+    avif,
+    bmp,
+    bmp_header,
+    gif,
+    gif_blocks,
+    heic,
+    heif_items,
+    jpeg,
+    jpeg_segments,
+    png,
+    png_chunks,
+    tiff,
+    tiff_pages,
+    webp,
+    webp_chunks,
+)
+from worker.sandbox.output import Output
+from worker.sandbox.refusal import Refusal, more_than_an_image, out_of_memory, undecodable
+from worker.sandbox.tally import Tally
 
-FORMATS: Mapping[str, Callable[[int, int, ImageLimits], Reencoded]] = {
-    "image/jpeg": jpeg.reencode,
-    "image/png": png.reencode,
-    "image/gif": gif.reencode,
-    "image/webp": webp.reencode,
-    "image/avif": avif.reencode,
-    "image/heic": heic.reencode,
-    "image/heif": heic.reencode,
-    "image/tiff": tiff.reencode,
-    "image/bmp": bmp.reencode,
+
+class Format(NamedTuple):
+    """How a file of one type is looked through, and how it is made anew."""
+
+    survey: Callable[[BinaryIO, Tally], int]  # see `worker.sandbox.tally`
+    reencode: Callable[[int, Output, ImageLimits], Reencoded]
+
+
+FORMATS: Mapping[str, Format] = {
+    "image/jpeg": Format(jpeg_segments.survey, jpeg.reencode),
+    "image/png": Format(png_chunks.survey, png.reencode),
+    "image/gif": Format(gif_blocks.survey, gif.reencode),
+    "image/webp": Format(webp_chunks.survey, webp.reencode),
+    "image/avif": Format(heif_items.survey, avif.reencode),
+    "image/heic": Format(heif_items.survey, heic.reencode),
+    "image/heif": Format(heif_items.survey, heic.reencode),
+    "image/tiff": Format(tiff_pages.survey, tiff.reencode),
+    "image/bmp": Format(bmp_header.survey, bmp.reencode),
 }
 
 # What Python's and Pillow's decoders raise on a malformed file. Whatever else they raise is a fault of ours.
@@ -41,14 +69,16 @@ def preload() -> None:
     vips.preload()
 
 
-def reencode(source: int, target: int, media_type: str, limits: ImageLimits) -> Reencoded | Refused:
-    """Write the image anew; `target` holds rubbish if it is refused.
+def reencode(
+    source: int, target: int, media_type: str, limits: ImageLimits, treatment: Treatment = USUAL
+) -> Reencoded | Refused:
+    """Write the image anew, or only decode it, as the treatment says; `target` holds rubbish if it is refused.
 
     Raises `OSError` or `pyvips.Error` where the target cannot be written: that says nothing about the file.
     """
     try:
         with warnings.catch_warnings(action="error"):
-            return FORMATS[media_type](source, target, limits)
+            return _reencode(source, Output(target, media_type, treatment), FORMATS[media_type], limits)
     except Refusal as refusal:
         return refusal.refused
     except MemoryError:
@@ -63,6 +93,19 @@ def reencode(source: int, target: int, media_type: str, limits: ImageLimits) -> 
         return _malformed(error).refused
     except _MALFORMED as error:
         return _malformed(error).refused
+
+
+def _reencode(source: int, output: Output, form: Format, limits: ImageLimits) -> Reencoded:
+    with open(source, "rb", closefd=False) as file:
+        file.seek(0)
+        end = form.survey(file, Tally(limits))
+        if output.kept and end < file.seek(0, os.SEEK_END):
+            raise more_than_an_image(file.tell() - end)
+        file.seek(0)
+    outcome = form.reencode(source, output, limits)
+    if output.kept:
+        output.empty()
+    return outcome
 
 
 def _complaint(error: pyvips.Error) -> Refusal:

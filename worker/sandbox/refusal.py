@@ -28,10 +28,19 @@ def out_of_memory() -> Refusal:
     return undecodable("it takes more memory than one image may use")
 
 
+def more_than_an_image(excess: int) -> Refusal:
+    """The original is to be kept, and so many bytes stand behind the image's end: they may be another file."""
+    message = f"{excess} bytes stand behind the end of the image, expected none where images are kept as they are"
+    return Refusal(ReasonCode.TYPE_MISMATCH, message)
+
+
 def check_size(width: int, height: int, limits: ImageLimits) -> None:
     """Raise `Refusal` unless one frame of so many pixels is allowed, and is a frame at all."""
     if width < 1 or height < 1:
         raise undecodable(f"it is {width} x {height} pixels large")
+    if max(width, height) > limits.max_side:
+        message = f"the image is {width} x {height} pixels large, expected at most {limits.max_side} to a side"
+        raise Refusal(ReasonCode.IMAGE_TOO_LARGE, message)
     if width * height > limits.max_pixels:
         message = f"the image is {width} x {height} pixels large, expected at most {limits.max_pixels} pixels"
         raise Refusal(ReasonCode.IMAGE_TOO_LARGE, message)

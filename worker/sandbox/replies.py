@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from worker.errors import SandboxFailed
-from worker.sandbox.answers import OUTPUT_TYPES, Reencoded, Refused, Sniffed
+from worker.sandbox.answers import Reencoded, Refused, Sniffed
 from worker.sandbox.wire import Call, Request
 from worker.scan import ReasonCode
 
@@ -20,9 +20,14 @@ _SHAPES: dict[str, tuple[Call, dict[str, type]]] = {  # the answer, to which cal
     "Refused": (Call.REENCODE, {"code": str, "message": str}),
 }
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+_CODES = (
+    ReasonCode.IMAGE_UNDECODABLE,
+    ReasonCode.IMAGE_TOO_LARGE,
+    ReasonCode.IMAGE_TOO_MANY_FRAMES,
+    ReasonCode.TYPE_MISMATCH,
+)
 _MOST_TYPES = 16  # that one file may be at once
 _CLOSED_CODES = (ReasonCode.ENCRYPTED, ReasonCode.SCAN_LIMITS_EXCEEDED)
-_CODES = (ReasonCode.IMAGE_UNDECODABLE, ReasonCode.IMAGE_TOO_LARGE, ReasonCode.IMAGE_TOO_MANY_FRAMES)
 _LONGEST_MESSAGE = 1000  # characters
 
 
@@ -55,9 +60,13 @@ def _checked(request: Request, kind: str, untrusted: dict[str, Any]) -> Answer |
     if kind == "Refused":
         return _refused(untrusted, _CODES)
     image = Reencoded(**untrusted)
-    is_expected = image.type == OUTPUT_TYPES[request.media_type]
-    pixels_fit = image.width > 0 < image.height and image.width * image.height <= request.max_pixels
-    return image if is_expected and pixels_fit and 0 < image.frames <= request.max_frames else None
+    return image if _is_expected(request, image) else None
+
+
+def _is_expected(request: Request, image: Reencoded) -> bool:
+    limits, treatment = request.limits, request.treatment
+    pixels_fit = image.width > 0 < image.height and image.width * image.height <= limits.max_pixels
+    return image.type in treatment.types_of(request.media_type) and pixels_fit and 0 < image.frames <= limits.max_frames
 
 
 def _sniffed(untrusted: dict[str, Any]) -> Sniffed | None:

@@ -16,24 +16,30 @@ OPERATIONS = (
     "pngload_source",
     "pngload_buffer",
     "webpload_source",
+    "webpload_buffer",
+    "gifload_source",
     "heifload_source",
     "tiffload_source",
     "jpegsave_target",
     "pngsave_target",
     "pngsave_buffer",
     "webpsave_target",
+    "webpsave_buffer",
+    "gifsave_target",
     "heifsave_target",
     "tiffsave_target",
     "tiffsave_buffer",
     "icc_transform",
     "colourspace",
     "autorot",
+    "thumbnail_image",
+    "avg",
 )
-PNG_OPTIONS = {"compression": 6, "filter": "sub"}  # all filters: 5 % smaller, half as slow again
-WHITE = 255  # what shows through where a format has no transparency
 _CMYK = "cmyk"
 _CONVERTED = frozenset({"lab", "labs", "labq", "lch", "xyz", "yxy", "cmc", "hsv"})  # spaces no target format holds
 _PROFILE = "icc-profile-data"
+_DISPLAY_P3 = 12  # ITU-T H.273, table 2
+_SRGB_CURVES = (1, 2, 6, 13)  # table 3: what is drawn like sRGB, and what is not said
 _PILLOW_MODES = ("L", "LA", "RGB", "RGBA")  # one letter, one band
 
 
@@ -48,7 +54,7 @@ def preload() -> None:
         pyvips.Introspect.get(name)
 
 
-def load(loader: str, original: int | mmap, limits: ImageLimits, **options: Any) -> Any:
+def load(loader: str, original: int | bytes | mmap, limits: ImageLimits, **options: Any) -> Any:
     """Open an image, in a descriptor or in memory, with this loader and no other; decodes nothing yet.
 
     `fail_on="error"` refuses damaged data; libtiff calls a short read an error, not a truncation.
@@ -72,15 +78,23 @@ def from_pillow(picture: Image.Image) -> Any:
     return image.copy(interpretation="b-w" if len(mode) < 3 else "srgb")
 
 
-def recode_png(png: bytes) -> bytes:
-    """Decode and encode one PNG that is in memory; exact, but for colours that a profile converts."""
-    image = to_srgb(pyvips.Image.pngload_buffer(png, access="sequential", fail_on="error"))
-    return bytes(image.pngsave_buffer(keep="none", **PNG_OPTIONS))
-
-
 def attach_profile(image: Any, profile: bytes) -> None:
     """Give the image the ICC profile that its pixels are in."""
     image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
+
+
+def has_profile(image: Any) -> bool:
+    """Does an ICC profile say what its colours are?"""
+    return bool(image.get_typeof(_PROFILE))
+
+
+def attach_code(image: Any, code: tuple[int, int] | None) -> None:
+    """Colours that are named by a code instead of a profile: primaries and transfer of ITU-T H.273.
+
+    Only Display P3 is known, which phones write. Of all others, sRGB is the most likely that is shown well.
+    """
+    if code and code[0] == _DISPLAY_P3 and code[1] in _SRGB_CURVES:
+        attach_profile(image, built_in_profile("p3"))
 
 
 def built_in_profile(name: str) -> bytes:
@@ -106,7 +120,7 @@ def normalised(image: Any) -> Any:
 def to_srgb(image: Any) -> Any:
     """Colours by the embedded profile; a profile that is broken or of another colour model is ignored."""
     is_cmyk = image.interpretation == _CMYK
-    if is_cmyk or image.get_typeof(_PROFILE):
+    if is_cmyk or has_profile(image):
         depth = 16 if image.format == "ushort" else 8
         fallback = _CMYK if is_cmyk else "srgb"
         return image.icc_transform("srgb", embedded=True, input_profile=fallback, depth=depth)
@@ -117,11 +131,28 @@ def upright(image: Any) -> Any:
     """Turn the pixels as the EXIF orientation says; only that needs the whole image in memory."""
     if field(image, "orientation", 1) == 1:
         return image
-    whole = image.copy_memory()
-    if whole.height == page_height(whole):
-        return whole.autorot()
-    first, *others = [page.autorot() for page in whole.pagesplit()]
+    if image.height == page_height(image):
+        return image.copy_memory().autorot()
+    first, *others = [page.autorot() for page in pages(image)]
     return first.pagejoin(others)
+
+
+def fitted(image: Any, width: int, height: int) -> Any:
+    """Every frame scaled down to fit into so many pixels; never up. A single one is streamed."""
+    if image.height == page_height(image):
+        return image.thumbnail_image(width, height=height, size="down", no_rotate=True)
+    first, *others = [page.thumbnail_image(width, height=height, size="down", no_rotate=True) for page in pages(image)]
+    return first.pagejoin(others)
+
+
+def pages(image: Any) -> list[Any]:
+    """The frames of an animation, which has to be in memory."""
+    return list(image.copy_memory().pagesplit())
+
+
+def exhaust(image: Any) -> None:
+    """Decode all of it, and keep nothing."""
+    image.avg()
 
 
 def save(image: Any, saver: str, descriptor: int, **options: Any) -> None:

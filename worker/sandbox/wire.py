@@ -8,9 +8,27 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum, StrEnum
 from typing import Self
 
-READY = b"ready"
+from worker.sandbox.answers import USUAL, ImageLimits, Treatment
+
 LARGEST_MESSAGE = 128 * 1024  # bytes
+NO_IMAGES = ImageLimits(max_pixels=0, max_frames=0)
 LARGEST_REPLY = 64 * 1024  # bytes; what a pipe holds, so that a child never waits for a reader
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The server's first message."""
+
+    missing: tuple[str, ...]  # layers of confinement that its children go without
+
+    def pack(self) -> bytes:
+        """As it is sent."""
+        return json.dumps(self.missing).encode()
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Self:
+        """As it was sent."""
+        return cls(tuple(json.loads(message)))
 
 
 class Call(StrEnum):
@@ -29,8 +47,8 @@ class Request:
     seconds: float  # wall clock
     output: int  # bytes that may be written
     media_type: str = ""
-    max_pixels: int = 0
-    max_frames: int = 0
+    limits: ImageLimits = NO_IMAGES
+    treatment: Treatment = USUAL
 
     def pack(self) -> bytes:
         """As it is sent."""
@@ -40,7 +58,8 @@ class Request:
     def unpack(cls, message: bytes) -> Self:
         """As it was sent; by our own caller, so it is believed."""
         fields = json.loads(message)
-        return cls(**fields | {"call": Call(fields["call"])})
+        call, limits = Call(fields["call"]), ImageLimits(**fields["limits"])
+        return cls(**fields | {"call": call, "limits": limits, "treatment": Treatment(**fields["treatment"])})
 
 
 class Fate(IntEnum):

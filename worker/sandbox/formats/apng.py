@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from itertools import count, takewhile
 from typing import BinaryIO, NamedTuple
 
+import pyvips
+
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
+from worker.sandbox.encoders import PNG
 from worker.sandbox.formats.png_chunks import SIGNATURE, Chunk, chunks, pack
+from worker.sandbox.output import Output
 from worker.sandbox.refusal import check_frames, check_size, undecodable
 
 _COLOUR = (b"PLTE", b"tRNS", b"iCCP")  # what colours the pixels of every frame are
@@ -52,16 +56,16 @@ class _Picture(NamedTuple):
     data: bytes
 
 
-def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
+def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
     """Frame by frame: no more than one is in memory."""
-    with open(source, "rb", closefd=False) as file, open(target, "wb", closefd=False) as out:
+    with open(source, "rb", closefd=False) as file, open(output.empty(), "wb", closefd=False) as out:
         file.seek(0)  # the position is the descriptor's: whoever looked before has moved it
         head = _read_head(file, limits)
         file.seek(0)
         frames = _write(out, head, _pictures(chunks(file)))
         if frames != head.frames:
             raise undecodable(f"the animation has {frames} frames and says that it has {head.frames}")
-    return Reencoded("image/png", head.width, head.height, frames)
+    return output.several(head.width, head.height, frames)
 
 
 def _read_head(file: BinaryIO, limits: ImageLimits) -> _Head:
@@ -78,7 +82,10 @@ def _read_head(file: BinaryIO, limits: ImageLimits) -> _Head:
 def _pictures(stream: Iterator[Chunk]) -> Iterator[_Picture]:
     control: _Control | None = None
     data: list[bytes] = []
+    sequence = count()
     for chunk in stream:
+        if chunk.name in (b"fcTL", b"fdAT") and int.from_bytes(chunk.data[:4]) != next(sequence):
+            raise undecodable("the frames of the animation are in disorder")
         if chunk.name == b"fcTL":
             if data:
                 yield _Picture(control, b"".join(data))
@@ -114,8 +121,13 @@ def _remake(head: _Head, picture: _Picture, *, first: bool) -> tuple[bytes, byte
     width, height = _checked_size(head, picture.control, first=first)
     ihdr = struct.pack(">II", width, height) + head.form
     alone = pack(b"IHDR", ihdr) + head.colour + pack(b"IDAT", picture.data) + pack(b"IEND", b"")
-    remade = list(chunks(io.BytesIO(vips.recode_png(SIGNATURE + alone))))
+    remade = list(chunks(io.BytesIO(_recoded(SIGNATURE + alone))))
     return remade[0].data, b"".join(chunk.data for chunk in remade if chunk.name == b"IDAT")
+
+
+def _recoded(png: bytes) -> bytes:
+    image = vips.to_srgb(pyvips.Image.pngload_buffer(png, access="sequential", fail_on="error"))
+    return bytes(image.pngsave_buffer(keep="none", **PNG))
 
 
 def _checked_size(head: _Head, control: _Control | None, *, first: bool) -> tuple[int, int]:

@@ -1,22 +1,26 @@
-"""AVIF, still images. Effort 0: the encoder's default takes ten times as long for a few percent."""
+"""AVIF, still images."""
 
 from __future__ import annotations
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
+from worker.sandbox.encoders import Traits
+from worker.sandbox.formats import heif_items
+from worker.sandbox.output import Output
 from worker.sandbox.refusal import undecodable
 
-_OPTIONS = {"compression": "av1", "Q": 60, "effort": 0}
 _ANIMATED = b"avis"
 
 
-def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
+def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
     """Raises `Refusal` for an animation: libvips would keep its first frame only."""
     with open(source, "rb", closefd=False) as file:
+        file.seek(0)
         if file.read(12)[8:] == _ANIMATED:
             raise undecodable("it is an animated AVIF, and only still ones are accepted")
+        code = heif_items.colour_code(file)
     image = vips.load("heifload", source, limits)
+    if not vips.has_profile(image):
+        vips.attach_code(image, code)
     bits = vips.field(image, "bits-per-sample", 8)
-    image = vips.normalised(image)
-    vips.save(image, "heifsave", target, bitdepth=bits, **_OPTIONS)
-    return Reencoded("image/avif", image.width, image.height, frames=1)
+    return output.still(vips.normalised(image), Traits(bits=bits))

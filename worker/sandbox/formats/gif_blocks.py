@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from typing import BinaryIO, NamedTuple
 
 from worker.sandbox.refusal import undecodable
+from worker.sandbox.tally import Tally
 
 _HAS_PALETTE, _INTERLACED, _PALETTE_SIZE = 0x80, 0x40, 0x07
 _CONTROL_LABEL, _APPLICATION_LABEL = 0xF9, 0xFF
 _LOOPERS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _SCREEN, _PLACE = struct.Struct("<HHBBB"), struct.Struct("<HHHHB")
 TRAILER = b"\x3b"
+_CUT = "the GIF ends before its trailer"
 
 
 class Screen(NamedTuple):
@@ -62,6 +65,30 @@ class Frame(NamedTuple):
         control = b"\x21\xf9\x04" + self.control + b"\x00" if self.control else b""
         place = b"\x2c" + _PLACE.pack(*self[:4], self.flags)
         return control + place + self.palette + bytes([self.code_size]) + self.data
+
+
+def survey(file: BinaryIO, tally: Tally) -> int:
+    """Raises `Refusal` unless every block is whole, and the frames are within the limits and the canvas."""
+    screen = read_screen(file)
+    tally.canvas(screen.width, screen.height)
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        while (kind := _exactly(file, 1)) != TRAILER:
+            tally.step()
+            if kind == b"\x2c":
+                x, y, width, height, flags = _PLACE.unpack(_exactly(file, _PLACE.size))
+                _palette(file, flags)
+                tally.frame(width, height)
+                if x + width > screen.width or y + height > screen.height:
+                    raise undecodable("a frame of the GIF does not fit into it")
+            elif kind != b"\x21":
+                raise undecodable("the GIF holds an unknown block")
+            _exactly(file, 1)  # the code size of a frame, or the label of an extension
+            body = file.tell()
+            file.seek(_behind_sub_blocks(data, body, tally))
+            if kind == b"\x21":
+                tally.metadata(file.tell() - body)
+    tally.finish()
+    return file.tell()
 
 
 def read_screen(file: BinaryIO) -> Screen:
@@ -123,8 +150,19 @@ def _sub_blocks(file: BinaryIO) -> bytes:
     return b"".join(parts) + b"\x00"
 
 
+def _behind_sub_blocks(data: mmap, at: int, tally: Tally) -> int:
+    """The offset behind the empty sub-block that ends those which begin at this one."""
+    try:
+        while length := data[at]:
+            tally.step()
+            at += length + 1
+    except IndexError:
+        raise undecodable(_CUT) from None
+    return at + 1
+
+
 def _exactly(file: BinaryIO, size: int) -> bytes:
     data = file.read(size)
     if len(data) < size:
-        raise undecodable("the GIF ends before its trailer")
+        raise undecodable(_CUT)
     return data

@@ -9,32 +9,24 @@ import pillow_heif
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
-from worker.sandbox.formats import jpeg
+from worker.sandbox.output import Output
 from worker.sandbox.refusal import check_size
-
-_DISPLAY_P3 = 12  # ITU-T H.273, colour primaries: what phones without an ICC profile name instead
 
 for _part in ("THUMBNAILS", "DEPTH_IMAGES", "AUX_IMAGES"):
     setattr(pillow_heif.options, _part, False)  # never looked at
 
 
-def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
+def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
     """The primary image; bursts, depth maps and thumbnails are left behind. The whole image is in memory."""
     with open(source, "rb", closefd=False) as file:
+        file.seek(0)
         primary = pillow_heif.open_heif(file, convert_hdr_to_8bit=True)
         width, height = primary.size
         check_size(width, height, limits)
         image = vips.from_pillow(primary.to_pillow())
-    if profile := _profile(primary.info):
+    profile, nclx = primary.info.get("icc_profile"), primary.info.get("nclx_profile")
+    if profile:
         vips.attach_profile(image, profile)
-    image = vips.to_srgb(image)
-    jpeg.save(image, target, sharp_colours=False)
-    return Reencoded("image/jpeg", image.width, image.height, frames=1)
-
-
-def _profile(info: dict[str, object]) -> bytes | None:
-    profile, nclx = info.get("icc_profile"), info.get("nclx_profile")
-    if isinstance(profile, bytes) and profile:
-        return profile
-    wide = isinstance(nclx, dict) and nclx.get("color_primaries") == _DISPLAY_P3
-    return vips.built_in_profile("p3") if wide else None
+    elif nclx:
+        vips.attach_code(image, (nclx["color_primaries"], nclx["transfer_characteristics"]))
+    return output.still(vips.to_srgb(image))

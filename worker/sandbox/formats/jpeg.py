@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from mmap import ACCESS_READ, mmap
 
 import pyvips
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
-
-QUALITY = 85
+from worker.sandbox.encoders import Traits
+from worker.sandbox.formats.jpeg_segments import tidied
+from worker.sandbox.output import Output
 
 _HARMLESS = (  # libjpeg's warnings about files that decode completely all the same; cameras write such
     "extraneous bytes before marker",
@@ -18,30 +18,25 @@ _HARMLESS = (  # libjpeg's warnings about files that decode completely all the s
     "unknown JFIF revision",
     "Unknown Adobe color transform",
 )
+_ATTEMPTS = 2  # to tidy up: what stands between segments, then what stands behind the pixels
 
 
-def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
-    """At `fail_on="error"` libjpeg fills a gap in the middle with grey and only warns; so warnings count, but some."""
-    try:
-        return _reencode(source, target, limits, fail_on="warning")
-    except pyvips.Error as error:
-        if not any(harmless in str(error) for harmless in _HARMLESS):
-            raise
-    os.ftruncate(target, 0)
-    os.lseek(target, 0, os.SEEK_SET)
-    return _reencode(source, target, limits, fail_on="error")
+def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
+    """libjpeg fills a gap in the middle with grey and only warns, so every warning counts; and because libvips tells
+    the first only, a file with a harmless one is tried again without what caused it."""
+    original: int | bytes = source
+    for _ in range(_ATTEMPTS):
+        try:
+            return _reencode(original, output, limits)
+        except pyvips.Error as error:
+            if not any(harmless in str(error) for harmless in _HARMLESS):
+                raise
+            with mmap(source, 0, access=ACCESS_READ) as data:
+                original = tidied(data, str(error))
+    return _reencode(original, output, limits)
 
 
-def _reencode(source: int, target: int, limits: ImageLimits, *, fail_on: str) -> Reencoded:
-    image = vips.load("jpegload", source, limits, fail_on=fail_on)
+def _reencode(original: int | bytes, output: Output, limits: ImageLimits) -> Reencoded:
+    image = vips.load("jpegload", original, limits, fail_on="warning")
     sharp = vips.field(image, "jpeg-chroma-subsample", "") == "4:4:4"
-    image = vips.normalised(image)
-    save(image, target, sharp_colours=sharp)
-    return Reencoded("image/jpeg", image.width, image.height, frames=1)
-
-
-def save(image: Any, target: int, *, sharp_colours: bool) -> None:
-    """Write a JPEG on white. `sharp_colours`: keep colour at full resolution, as screenshots and drawings need."""
-    subsample = "off" if sharp_colours else "on"
-    options = {"Q": QUALITY, "optimize_coding": True, "subsample_mode": subsample, "background": vips.WHITE}
-    vips.save(image, "jpegsave", target, **options)
+    return output.still(vips.normalised(image), Traits(sharp=sharp))

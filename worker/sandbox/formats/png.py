@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
+from worker.sandbox.encoders import Traits
 from worker.sandbox.formats import apng, png_chunks
+from worker.sandbox.output import Output
 
 
-def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
-    """libvips sees one frame of an animation, and takes a file without its end: look at the chunks first."""
+def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
+    """libvips sees one frame of an animation: look at the chunks first."""
     with open(source, "rb", closefd=False) as file:
+        file.seek(0)
         if png_chunks.is_animated(file):
-            return apng.reencode(source, target, limits)
-    image = vips.normalised(vips.load("pngload", source, limits))
-    vips.save(image, "pngsave", target, **vips.PNG_OPTIONS)
-    return Reencoded("image/png", image.width, image.height, frames=1)
+            return apng.reencode(source, output, limits)
+        file.seek(0)
+        code = png_chunks.colour_code(file)
+    image = vips.load("pngload", source, limits)
+    vips.attach_code(image, code)
+    return output.still(vips.normalised(image), Traits(lossless=True))

@@ -8,10 +8,10 @@ from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
+from worker.sandbox.encoders import Traits, tiff, tiff_options
 from worker.sandbox.formats.tiff_pages import Pages
+from worker.sandbox.output import Output
 from worker.sandbox.refusal import check_frames
-
-_WHOLE_NUMBERS = ("uchar", "ushort")
 
 
 class _Writer(AppendingTiffWriter):
@@ -26,34 +26,32 @@ class _Writer(AppendingTiffWriter):
         self._end = self.whereToWriteNewIFDOffset or 0
 
 
-def reencode(source: int, target: int, limits: ImageLimits) -> Reencoded:
-    """The first page is streamed; of the others, one at a time is in memory, compressed."""
+def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
+    """One page is streamed, or the first of several; of the others, one at a time is in memory, compressed."""
     pages = Pages(source, at_most=limits.max_frames)
     check_frames(len(pages), limits)
-    first = _page(pages, 0, limits)
-    vips.save(first, "tiffsave", target, **_options(first))
-    if len(pages) > 1:
-        _append(pages, target, limits)
-    return Reencoded("image/tiff", first.width, first.height, len(pages))
+    if len(pages) == 1:
+        return output.still(_page(pages, 0, limits), Traits(lossless=True))
+    first = output.fitted(_page(pages, 0, limits))
+    if output.kept:
+        for number in range(len(pages)):
+            vips.exhaust(_page(pages, number, limits))
+    else:
+        target = output.empty()
+        tiff(first, target, Traits(), None)
+        _append(pages, target, output, limits)
+    return output.several(first.width, first.height, len(pages))
 
 
-def _append(pages: Pages, target: int, limits: ImageLimits) -> None:
+def _append(pages: Pages, target: int, output: Output, limits: ImageLimits) -> None:
     with open(target, "r+b", closefd=False) as out:
         out.seek(0)
         with _Writer(out) as writer:
             for number in range(1, len(pages)):
-                page = _page(pages, number, limits)
-                writer.write(page.tiffsave_buffer(keep="none", **_options(page)))
+                page = output.fitted(_page(pages, number, limits))
+                writer.write(page.tiffsave_buffer(keep="none", **tiff_options(page)))
                 writer.newFrame()
 
 
 def _page(pages: Pages, number: int, limits: ImageLimits) -> Any:
     return vips.normalised(vips.load("tiffload", pages.alone(number), limits))
-
-
-def _options(page: Any) -> dict[str, Any]:
-    """Lossless, at the page's own depth: fax pages stay at one bit, 16 bits stay 16."""
-    two_colours = page.bands == 1 and vips.field(page, "bits-per-sample", 8) == 1
-    if two_colours or page.format not in _WHOLE_NUMBERS:
-        return {"compression": "deflate", "predictor": "none", "bitdepth": 1 if two_colours else 0}
-    return {"compression": "deflate", "predictor": "horizontal"}

@@ -1,24 +1,21 @@
-"""The chain of pages in a TIFF (TIFF 6.0, section 2; BigTIFF as libtiff has it): followed, and cut to one page."""
+"""The chain of pages in a TIFF: followed, counted, and cut to one page."""
 
 from __future__ import annotations
 
-from mmap import ACCESS_COPY, mmap
-from typing import Literal, NamedTuple
+from itertools import chain
+from mmap import ACCESS_COPY, ACCESS_READ, mmap
+from typing import BinaryIO
 
-from worker.sandbox.refusal import undecodable
+from worker.sandbox.formats.tiff_tags import Directories, Tag
+from worker.sandbox.refusal import Refusal, undecodable
+from worker.sandbox.tally import Tally
 
-
-class _Layout(NamedTuple):
-    """Where the offset of the first directory stands, and the widths of things; in bytes."""
-
-    first: int
-    counter: int  # of a directory's entries
-    entry: int
-    offset: int
-
-
-_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
-_LAYOUTS = {42: _Layout(first=4, counter=2, entry=12, offset=4), 43: _Layout(first=8, counter=8, entry=20, offset=8)}
+_WIDTH, _HEIGHT, _PROFILE = 256, 257, 34675
+_PLACES = ((273, 279), (324, 325))  # tags: where strips or tiles lie, and how many bytes each has
+_INNER = (330, 34665, 34853)  # tags that point to more directories: reduced images, EXIF, GPS
+_STRUCTURE = frozenset({*chain.from_iterable(_PLACES), _PROFILE, 301, 320, 347})  # these hold much, and are needed
+_MOST_TAGS = 10_000  # of all directories of a page; usual are 20
+_MOST_INNER = 100  # directories within a page
 
 
 class Pages:
@@ -28,47 +25,99 @@ class Pages:
     """
 
     def __init__(self, descriptor: int, at_most: int) -> None:
-        """Follows the chain, but no further than to page `at_most` + 1.
-
-        Raises `Refusal` where the chain leaves the file or comes back to itself: libtiff takes that for its end,
-        and would silently drop the pages behind it.
-        """
+        """Follows the chain, but no further than to page `at_most` + 1. Raises `Refusal`."""
         self._file = mmap(descriptor, 0, access=ACCESS_COPY)  # what is changed here is changed for this process only
-        order = _ORDERS.get(self._file[:2])
-        layout = _LAYOUTS.get(int.from_bytes(self._file[2:4], order)) if order else None
-        if order is None or layout is None:
-            raise undecodable("it does not begin like a TIFF")
-        self._order, self._layout = order, layout
-        self._directories = self._follow(at_most)
+        self._directories = Directories(self._file)
+        self._pages = _follow(self._directories, at_most)
 
     def __len__(self) -> int:
-        return len(self._directories)
+        return len(self._pages)
 
     def alone(self, number: int) -> mmap:
         """The file with this page in it and no other; good until the next one is asked for."""
-        layout, directory = self._layout, self._directories[number]
-        end = self._end(directory)
-        self._file[layout.first : layout.first + layout.offset] = directory.to_bytes(layout.offset, self._order)
+        page, layout, order = self._pages[number], self._directories.layout, self._directories.order
+        end = self._directories.next_offset_at(page)
+        self._file[layout.first : layout.first + layout.offset] = page.to_bytes(layout.offset, order)
         self._file[end : end + layout.offset] = bytes(layout.offset)
         return self._file
 
-    def _follow(self, at_most: int) -> list[int]:
-        directories: dict[int, None] = {}
-        where = self._layout.first
-        while (directory := self._number(where, self._layout.offset)) and len(directories) <= at_most:
-            if directory in directories:
-                raise undecodable("the pages of the TIFF form a circle")
-            directories[directory] = None
-            where = self._end(directory)
-        return list(directories)
 
-    def _end(self, directory: int) -> int:
-        """Where a directory says which is the next."""
-        entries = self._number(directory, self._layout.counter)
-        return directory + self._layout.counter + entries * self._layout.entry
+def survey(file: BinaryIO, tally: Tally) -> int:
+    """Raises `Refusal` unless the pages are whole, and what their tags promise is within the limits."""
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        directories, end = Directories(data), 0
+        pages = _follow(directories, tally.frames_left)
+        tally.announced(len(pages))
+        for page in pages:
+            end = max(end, _survey_page(directories, page, tally))
+        tally.finish()
+        return end
 
-    def _number(self, where: int, width: int) -> int:
-        data = self._file[where : where + width]
-        if len(data) < width:
-            raise undecodable("the TIFF ends before its last page")
-        return int.from_bytes(data, self._order)
+
+def _follow(directories: Directories, at_most: int) -> list[int]:
+    """The offsets of the pages. Raises `Refusal` where the chain leaves the file or comes back to itself: libtiff
+    takes that for its end, and would silently drop the pages behind it."""
+    found: dict[int, None] = {}
+    where, width = directories.layout.first, directories.layout.offset
+    while (page := directories.number(where, width)) and len(found) <= at_most:
+        if page in found:
+            raise undecodable("the pages of the TIFF form a circle")
+        found[page] = None
+        where = directories.next_offset_at(page)
+    return list(found)
+
+
+def _survey_page(directories: Directories, page: int, tally: Tally) -> int:
+    """Where the last byte of a page lies, plus one."""
+    tags = directories.tags(page)
+    width, height = (_first(directories, tags, number) for number in (_WIDTH, _HEIGHT))
+    tally.frame(width, height)
+    end = _end_of_pixels(directories, tags, tally)
+    waiting, seen, count = [page], {page}, 0
+    while waiting:
+        directory = waiting.pop()
+        try:
+            inner = directories.tags(directory)
+        except Refusal:
+            continue  # nobody follows the pointer but us, and many programs leave one that leads nowhere
+        count += len(inner)
+        if count > _MOST_TAGS or len(seen) > _MOST_INNER:
+            raise undecodable("a page of the TIFF has too many tags")
+        end = max(end, directories.next_offset_at(directory) + directories.layout.offset)
+        for tag in inner.values():
+            end = max(end, _count(directories, tag, tally))
+        places = [
+            each for number in _INNER if number in inner for each in directories.values(inner[number], _MOST_INNER)
+        ]
+        waiting += set(places) - seen
+        seen |= set(places)
+    return end
+
+
+def _count(directories: Directories, tag: Tag, tally: Tally) -> int:
+    """The end of a tag's values, if they are in the file."""
+    tally.step()
+    if tag.end > len(directories.data):
+        return 0  # libtiff ignores it, or refuses the file
+    if tag.number == _PROFILE:
+        tally.profile(tag.size)
+    elif tag.number not in _STRUCTURE:
+        tally.metadata(tag.size)
+    return tag.end
+
+
+def _end_of_pixels(directories: Directories, tags: dict[int, Tag], tally: Tally) -> int:
+    end = 0
+    for offsets, lengths in _PLACES:
+        if offsets in tags and lengths in tags:
+            pieces = tags[offsets].length
+            places = zip(*(directories.values(tags[each], pieces) for each in (offsets, lengths)), strict=False)
+            for place in places:
+                tally.step()
+                end = max(end, sum(place))
+    return end
+
+
+def _first(directories: Directories, tags: dict[int, Tag], number: int) -> int:
+    values = directories.values(tags[number], 1) if number in tags else []
+    return values[0] if values else 0
