@@ -84,7 +84,7 @@ def locked(encryption: int | None, bits: int = 256) -> bytes:
 def flagged(local: int, central: int) -> bytes:
     archive = Zip()
     archive.add(told(b"a.txt", TEXT, STORED, local), told(b"a.txt", TEXT, STORED, central))
-    return archive.bytes()
+    return archive.whole()
 
 
 def seven(filters: list[dict[str, int]] | None = None, *, password: str | None = None, names: bool = False) -> bytes:
@@ -136,7 +136,7 @@ def different(*, local: bool = False, **lies: Any) -> Callable[[], bytes]:
         true = told(b"a.txt", TEXT)
         false = Told(**{**vars(true), **lies})
         archive.add(*((false, true) if local else (true, false)))
-        return archive.bytes()
+        return archive.whole()
 
     return make
 
@@ -149,7 +149,7 @@ def unlisted(*, first: bool) -> Callable[[], bytes]:
         archive.add(told(b"a.txt", TEXT))
         if not first:
             archive.local(told(b"hidden.txt", TEXT))
-        return archive.bytes()
+        return archive.whole()
 
     return make
 
@@ -158,7 +158,7 @@ def twice() -> bytes:
     archive = Zip()
     offset = archive.add(told(b"a.txt", TEXT))
     archive.central(told(b"a.txt", TEXT), offset)
-    return archive.bytes()
+    return archive.whole()
 
 
 def quoted() -> bytes:
@@ -168,7 +168,7 @@ def quoted() -> bytes:
     archive = Zip()
     offset = archive.add(told(b"a.txt", bytes(inner.data), STORED))
     archive.central(told(b"b.txt", TEXT), offset + 35)
-    return archive.bytes()
+    return archive.whole()
 
 
 def into_directory() -> bytes:
@@ -177,14 +177,14 @@ def into_directory() -> bytes:
     true = told(b"a.zip", TEXT, STORED)
     longer = Told(**{**vars(true), "packed": len(TEXT) + 60, "size": len(TEXT) + 60})
     archive.add(longer)
-    return archive.bytes()
+    return archive.whole()
 
 
 def one(entry: Told) -> Callable[[], bytes]:
     def make() -> bytes:
         archive = Zip()
         archive.add(entry)
-        return archive.bytes()
+        return archive.whole()
 
     return make
 
@@ -193,11 +193,11 @@ def empty_entries(count: int) -> bytes:
     archive = Zip()
     for number in range(count):
         archive.add(told(b"%d" % number, b"", STORED))
-    return archive.bytes()
+    return archive.whole()
 
 
 def bzip2_bomb() -> bytes:
     """Says 100 bytes, gives 64 MiB."""
     archive = Zip()
     archive.add(Told(b"a", bz2.compress(bytes(64 << 20)), 100, 0, BZIP2))
-    return archive.bytes()
+    return archive.whole()

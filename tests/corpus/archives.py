@@ -166,10 +166,10 @@ _DIFFERENT = (  # programs would unpack different files
     _case("cut in half", lambda: _plain()[: len(_plain()) // 2], _LIM),
     _case("without its directory", lambda: _plain()[:-22], _LIM),
     _case("with a broken directory", lambda: _plain().replace(b"PK\1\2", b"PK\1\3"), _LIM),
-    _case("claiming two entries", lambda: _single().bytes(count=2), _LIM),
-    _case("with the directory elsewhere", lambda: _single().bytes(offset=1 << 30), _LIM),
+    _case("claiming two entries", lambda: _single().whole(count=2), _LIM),
+    _case("with the directory elsewhere", lambda: _single().whole(offset=1 << 30), _LIM),
     _case("zip64 that tells another count", lambda: _single().wide(claimed=7), _LIM),
-    _case("a zip in the comment of a zip", lambda: _single().bytes(comment=_plain("b.txt")), _LIM, _TWO),  # clamd: OK
+    _case("a zip in the comment of a zip", lambda: _single().whole(comment=_plain("b.txt")), _LIM, _TWO),  # clamd: OK
     _case("100 bytes by its header, 64 MiB by bzip2", bzip2_bomb, _LIM),
     _case("an entry of 3 GiB", one(Told(b"a", b"\0" * 3000, 3 << 30, 0, DEFLATED)), _LIM),  # clamd: OK above 2 GiB
     _case("broken deflate in an archive inside", holding("a.zip", lambda: _broken_inside()), _LIM),
@@ -189,7 +189,7 @@ def _single() -> Zip:
 def _broken_inside() -> bytes:
     archive = Zip()
     archive.add(Told(b"b.zip", b"\xff" * 50, 500, 0))
-    return archive.bytes()
+    return archive.whole()
 
 
 def _sixfold() -> bytes:

@@ -6,8 +6,8 @@ import io
 import subprocess
 import tempfile
 from collections.abc import Callable
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, Literal
 
 import docx
 import msoffcrypto.format.ooxml
@@ -98,7 +98,12 @@ def listing(*types: str) -> str:
 
 
 def pdf(
-    *, revision: int | None = None, user: str = "", attachment: bytes | None = None, objects: bool = False, **more: Any
+    *,
+    revision: Literal[2, 3, 4, 6] | None = None,
+    user: str = "",
+    attachment: bytes | None = None,
+    objects: bool = False,
+    **more: Any,
 ) -> bytes:
     """A page by QPDF. `revision`: of its encryption; `user`: the password to open it; `objects`: in object streams."""
     document = pikepdf.new()
@@ -148,3 +153,9 @@ def fingerprint(gpg: Callable[..., bytes]) -> str:
     """Of the only key."""
     lines = gpg("--with-colons", "--list-keys").decode().splitlines()
     return next(line.split(":")[9] for line in lines if line.startswith("fpr:"))
+
+
+def pdfs(**options: Any) -> dict[str, Callable[[], bytes]]:
+    """Encrypted in each way that the standard knows, by its revision."""
+    revisions: tuple[Literal[2, 3, 4, 6], ...] = (2, 3, 4, 6)
+    return {f"R{each}": partial(pdf, revision=each, **options) for each in revisions}

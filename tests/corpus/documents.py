@@ -24,6 +24,7 @@ from tests.corpus.document_makers import (
     open_document,
     package,
     pdf,
+    pdfs,
     renamed_encrypt,
     slides,
     wholly_encrypted,
@@ -125,14 +126,11 @@ _ENCRYPTED = (
     ),
     _case("OpenDocument, wholly encrypted", "a.odt", _ODT, wholly_encrypted, _ENC),
     *(  # clamd: Heuristics.Encrypted.PDF
-        _case(
-            f"PDF to open with a password, R{each}", "a.pdf", _PDF, lambda r=each: pdf(revision=r, user="secret"), _ENC
-        )
-        for each in (2, 3, 4, 6)
+        _case(f"PDF to open with a password, {each}", "a.pdf", _PDF, make, _ENC)
+        for each, make in pdfs(user="secret").items()
     ),
     *(  # anybody opens it; clamd decrypts its compressed streams, and says OK to EICAR in the others
-        _case(f"PDF that may not be changed, R{each}", "a.pdf", _PDF, lambda r=each: pdf(revision=r), _ENC)
-        for each in (2, 3, 4, 6)
+        _case(f"PDF that may not be changed, {each}", "a.pdf", _PDF, make, _ENC) for each, make in pdfs().items()
     ),
     _case("PDF, encrypted, with object streams", "a.pdf", _PDF, lambda: pdf(revision=6, objects=True), _ENC),
     _case("PDF, encrypted, its key in hex", "a.pdf", _PDF, renamed_encrypt, _ENC),

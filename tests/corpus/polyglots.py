@@ -108,7 +108,7 @@ def _stored_pdf_name() -> bytes:
     """The header in the name of an entry, the rest in its data."""
     archive = Zip()
     archive.add(told(b"%PDF-1.7\n", documents.pdf()[9:], STORED))
-    return archive.bytes()
+    return archive.whole()
 
 
 def _moved(front: bytes, data: bytes) -> Callable[[], bytes]:
@@ -121,7 +121,7 @@ def _spanning_comment() -> bytes:
     archive = Zip()
     archive.data += head
     archive.add(told(b"a.txt", b"x" * 50))
-    return archive.bytes(comment=b"xref\n0" + tail)
+    return archive.whole(comment=b"xref\n0" + tail)
 
 
 _OTHERS = (

@@ -116,7 +116,7 @@ class Zip:
         self.central(listed or entry, offset)
         return offset
 
-    def bytes(self, comment: bytes = b"", *, count: int | None = None, offset: int | None = None) -> bytes:
+    def whole(self, comment: bytes = b"", *, count: int | None = None, offset: int | None = None) -> bytes:
         """The whole, with its end record."""
         count = self.count if count is None else count
         offset = len(self.data) if offset is None else offset
