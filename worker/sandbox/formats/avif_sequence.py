@@ -12,7 +12,10 @@ from PIL import AvifImagePlugin, Image, ImageOps
 from worker.sandbox import vips
 from worker.sandbox.answers import Reencoded
 from worker.sandbox.encoders import LONG_AVIF, to_pillow
+from worker.sandbox.formats.heif_boxes import boxes, content, inside
 from worker.sandbox.output import Output
+
+_DATED = ((b"mvhd",), (b"trak", b"tkhd"), (b"trak", b"mdia", b"mdhd"))  # ISO/IEC 14496-12, section 8.2.2, 8.3.2, 8.4.2
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 2  # or the decoder asks the kernel how many processors there are
 
@@ -32,6 +35,7 @@ def reencode(file: BinaryIO, code: tuple[int, int] | None, output: Output) -> Re
         options = LONG_AVIF | {"quality": output.quality or LONG_AVIF["quality"], "duration": delays}
         with open(output.empty(), "w+b", closefd=False) as out:
             frames[0].save(out, film.format, save_all=True, append_images=frames[1:], **options)
+            _forget_when(out)
     return output.several(*frames[0].size, len(frames))
 
 
@@ -43,3 +47,13 @@ def _normalised(film: AvifImagePlugin.AvifImageFile, code: tuple[int, int] | Non
     else:
         vips.attach_code(image, code)
     return vips.to_srgb(image)
+
+
+def _forget_when(file: BinaryIO) -> None:
+    """libavif writes the time of day, in three kinds of boxes; the same image must give the same bytes."""
+    for moov in boxes(file, 0, file.seek(0, 2)):
+        for path in _DATED if moov.name == b"moov" else ():
+            for box in inside(file, moov, *path):
+                version = content(file, box, 1)
+                file.seek(box.start + 4)
+                file.write(bytes(2 * (8 if version == b"\1" else 4)))  # created, modified
