@@ -24,8 +24,8 @@ from worker.scan import PROMOTED, Event, Scan, Status
 WORKERS = 2
 STUCK_SECONDS = 90  # longer than any one scan may take
 WARMED_UP = 3  # the first of so many parts of the corpus fills caches and pools
-# Bytes. Measured: 0.5 to 9 MiB, for a part of a large upload (8 MiB) may stay with the allocator. What were kept of each
-# of these files would be far more: they are 100 MiB together, and decoded some GiB.
+# Bytes. Measured: 0.5 to 9 MiB, for a part of a large upload (8 MiB) may stay with the allocator. The files are 144 MiB
+# together, and decoded some GiB: whatever is kept of each of them shows.
 MEMORY_MARGIN = 16 * 1024 * 1024
 DESCRIPTOR_MARGIN = 4  # measured: 1, a connection more in a pool
 
