@@ -5,10 +5,10 @@ INSTALLED := .venv/.installed
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test torture check lock clean
+.PHONY: help install run test torture fuzz bench bench-memory check lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## install what is missing: Debian packages, then .venv from the hashed lock
 
@@ -25,6 +25,16 @@ test: $(INSTALLED) ## run every test, against real services that the suite start
 
 torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, hundreds of kills, on both databases
 	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py
+
+FUZZ_TIMES ?= 100
+fuzz: $(INSTALLED) ## broken files in their thousands; FUZZ_TIMES=100 is that many times what `make test` looks at
+	@$(BIN)/python -m pytest --fuzz=$(FUZZ_TIMES) -q -s tests/service/test_fuzzing.py
+
+bench: $(INSTALLED) ## the benchmarks and their floors, in one run; also to var/bench.json
+	@$(BIN)/python -m ops.bench
+
+bench-memory: $(INSTALLED) ## 10,000 images through one worker's inspection: does its memory stay flat?
+	@$(BIN)/python -m ops.bench.memory
 
 check: $(INSTALLED) ## lint, types, import contracts, and the tests that need no service
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit

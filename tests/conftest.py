@@ -33,6 +33,7 @@ _SMALL_VOLUMES = 32  # MiB; tests make hundreds of buckets, and each takes volum
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="the fault suite in its long form")
+    parser.addoption("--fuzz", default=0, type=int, help="so many times as many broken files, others each time")
 
 
 @pytest.fixture(scope="session")

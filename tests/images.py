@@ -17,7 +17,7 @@ import pillow_heif
 import pyvips
 from PIL import Image
 
-from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, Treatment
+from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, Sniffed, Treatment
 from worker.sandbox import images as decoders
 from worker.sandbox.answers import USUAL
 
@@ -176,9 +176,14 @@ BARE = Bare()
 
 def sniff(sandbox: Sandbox, data: bytes) -> str:
     """The type that the sandbox finds."""
+    return sniffed(sandbox, data).type
+
+
+def sniffed(sandbox: Sandbox, data: bytes) -> Sniffed:
+    """All that the sandbox finds."""
     source = memfd(data)
     try:
-        return sandbox.sniff(source).type
+        return sandbox.sniff(source)
     finally:
         os.close(source)
 

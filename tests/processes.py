@@ -38,11 +38,22 @@ def oldest(pids: Collection[int]) -> int:
 
 def peak_memory(pid: int) -> int:
     """The most memory, in bytes, that was ever resident; 0 where it has ended."""
+    return _memory(pid, "VmHWM:")
+
+
+def memory(pid: int) -> int:
+    """Bytes that are resident now; 0 where it has ended."""
+    return _memory(pid, "VmRSS:")
+
+
+def descriptors(pid: int) -> list[str]:
+    """What it has open, by the kernel's names for it."""
+    links = []
     with suppress(*_GONE):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(*_GONE):
+                links.append(str(each.readlink()))
+    return links
 
 
 def open_files(folder: Path) -> list[str]:
@@ -56,6 +67,14 @@ def open_files(folder: Path) -> list[str]:
 
 def _all() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+
+
+def _memory(pid: int, name: str) -> int:
+    with suppress(*_GONE):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def _stat(pid: int, field: int) -> str:

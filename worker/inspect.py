@@ -13,7 +13,7 @@ from worker import media_types
 from worker.adapters.object_store import ObjectStore
 from worker.errors import ContentChanged, SandboxFailed
 from worker.policy import Findings, Policy
-from worker.sandbox import ImageLimits, Refused, Sandbox, Treatment
+from worker.sandbox import ImageLimits, Refused, Sandbox, Sniffed, Treatment
 from worker.scan import Content, Reason, Scan, ScannerInfo
 from worker.scanners import Examination, Scanners
 from worker.scratch import Scratch
@@ -80,8 +80,8 @@ class Inspector:
         scanning = self._side_by_side.submit(self._scanners.examine, file.descriptor, file.size)
         picture: Picture | None = None
         try:
-            sniffed = self._sandbox.sniff(file.descriptor).type
-            detected = media_types.meant(scan.declared_type, scan.filename, sniffed)
+            sniffed = self._sandbox.sniff(file.descriptor)
+            detected = media_types.meant(scan.declared_type, scan.filename, sniffed.type)
             remade = self.remake(file, detected, policy) if _wants_remaking(detected, policy) else None
             picture = remade if isinstance(remade, Picture) else None
             examined = [scanning.result()]
@@ -92,8 +92,8 @@ class Inspector:
             if picture is not None:
                 picture.file.close()
             raise
-        reasons = (Reason(remade.code, remade.message),) if isinstance(remade, Refused) else ()
-        return Inspection(_findings(scan, detected, examined, reasons), examined[0].scanner, picture)
+        refusals = [each for each in (sniffed.closed, remade) if isinstance(each, Refused)]
+        return Inspection(_findings(scan, detected, sniffed.also, examined, refusals), examined[0].scanner, picture)
 
     def interrupt(self) -> None:
         """End whatever `inspect` or `remake` wait for; they raise. From another thread."""
@@ -121,9 +121,10 @@ class Inspector:
 
     def _examine_again(self, picture: Picture) -> Examination:
         """The decoder may have been hijacked: what it made is looked at like anything from outside."""
-        sniffed = self._sandbox.sniff(picture.file.descriptor).type
-        if sniffed != picture.type:
-            raise SandboxFailed(f"the re-encoded image is {sniffed}, expected {picture.type}; trying again can help")
+        sniffed = self._sandbox.sniff(picture.file.descriptor)
+        if sniffed != Sniffed(picture.type):
+            found = " and ".join((sniffed.type, *sniffed.also))
+            raise SandboxFailed(f"the re-encoded image is {found}, expected {picture.type}; trying again can help")
         return self._scanners.examine(picture.file.descriptor, picture.file.size)
 
     def _scratch(self, expected_size: int) -> Scratch:
@@ -151,11 +152,17 @@ def _treatment(policy: Policy) -> Treatment:
     return Treatment(images.keep, output, images.quality, images.max_width, images.max_height)
 
 
-def _findings(scan: Scan, detected: str, examined: list[Examination], own: tuple[Reason, ...]) -> Findings:
+def _findings(
+    scan: Scan, detected: str, also: tuple[str, ...], examined: list[Examination], refusals: list[Refused]
+) -> Findings:
     return Findings(
         filename=scan.filename,
         declared_type=scan.declared_type,
         detected_type=detected,
-        reasons=tuple(reason for each in examined for reason in each.reasons) + own,
+        reasons=(
+            *(reason for each in examined for reason in each.reasons),
+            *(Reason(each.code, each.message) for each in refusals),
+        ),
+        also=also,
         signatures=tuple(name for each in examined for name in each.signatures),
     )

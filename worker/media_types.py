@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 UNDECLARED = frozenset({"application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"})
 EMPTY = "application/x-empty"
-ENCRYPTED = "application/encrypted"  # what sniffing calls an encrypted archive or document
-UNOPENABLE = "application/x-unopenable"  # what it calls an archive that holds what no scanner unpacks
+ENCRYPTED = "application/encrypted"  # an encrypted document of Office Open XML: which kind, only its name says
 _EXTENSION = re.compile(r"[^.]\.([^.\s]{1,32})$")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -26,6 +25,7 @@ class MediaType(NamedTuple):
     aliases: tuple[str, ...] = ()  # what clients declare instead
     broader: str | None = None  # the type that this one also is
     image: bool = False  # re-encoded before promotion
+    encrypted: str | None = None  # the type of its content once it is encrypted, where that tells nothing more
 
 
 _OPEN_XML = "application/vnd.openxmlformats-officedocument."
@@ -48,13 +48,16 @@ KNOWN: tuple[MediaType, ...] = (
     MediaType("application/msword", ("doc", "dot")),
     MediaType(_EXCEL, ("xls", "xlt")),
     MediaType("application/vnd.ms-powerpoint", ("ppt", "pps", "pot")),
-    MediaType(_OPEN_XML + "wordprocessingml.document", ("docx",)),
-    MediaType(_OPEN_XML + "spreadsheetml.sheet", ("xlsx",)),
-    MediaType(_OPEN_XML + "presentationml.presentation", ("pptx",)),
+    MediaType(_OPEN_XML + "wordprocessingml.document", ("docx",), encrypted=ENCRYPTED),
+    MediaType(_OPEN_XML + "spreadsheetml.sheet", ("xlsx",), encrypted=ENCRYPTED),
+    MediaType(_OPEN_XML + "presentationml.presentation", ("pptx",), encrypted=ENCRYPTED),
     MediaType(_OPEN_DOCUMENT + "text", ("odt",)),
     MediaType(_OPEN_DOCUMENT + "spreadsheet", ("ods",)),
     MediaType(_OPEN_DOCUMENT + "presentation", ("odp",)),
     MediaType("application/zip", ("zip",), ("application/x-zip-compressed", "application/x-zip")),
+    MediaType("application/x-7z-compressed", ("7z",), ("application/7z",)),
+    MediaType("application/vnd.rar", ("rar",), ("application/x-rar", "application/x-rar-compressed")),
+    MediaType("application/pgp-encrypted", ("gpg", "pgp", "asc"), ("application/pgp",)),
     MediaType("audio/mpeg", ("mp3", "mp2", "mpga"), ("audio/mp3", "audio/x-mp3", "audio/x-mpeg")),
     MediaType("audio/wav", ("wav",), ("audio/x-wav", "audio/wave", "audio/vnd.wave")),
     MediaType("audio/flac", ("flac",), ("audio/x-flac",)),
@@ -93,16 +96,24 @@ def is_image(name: str) -> bool:
 def meant(declared: str | None, filename: str, detected: str) -> str:
     """The type that a file is, where its content alone leaves it open.
 
-    Nothing in the bytes tells CSV from other text, so a name or a declaration may narrow a broader type down;
-    JSON in a file called notes.txt is the text that it says it is. Nothing else is believed.
+    Nothing in the bytes tells CSV from other text, nor one encrypted document from another, so a name or a
+    declaration may narrow a broader type down; JSON in a file called notes.txt is the text that it says it is.
+    Nothing else is believed.
     """
     claims = [each for each in KNOWN if _claimed(each, declared, extension_of(filename))]
-    for claim in claims:
-        if claim.broader == detected:
-            return claim.name
     broader = BY_NAME[detected].broader if detected in BY_NAME else None
-    names = [claim.name for claim in claims]
-    return broader if broader in names and detected not in names else detected
+    if detected in [claim.name for claim in claims]:
+        return detected
+    for claim in claims:
+        # Also what looks like another narrower one: the lines of a JSON file may have as many commas as each other.
+        if claim.name == broader or {claim.broader, claim.encrypted} & {detected, broader} - {None}:
+            return claim.name
+    return detected
+
+
+def possible(name: str) -> frozenset[str]:
+    """The types that content of this type may turn out to be, itself included."""
+    return frozenset({name, *(each.name for each in KNOWN if each.encrypted == name)})
 
 
 def fits_declared(declared: str | None, name: str) -> bool:

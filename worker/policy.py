@@ -93,6 +93,11 @@ class PolicyFile(BaseModel):
             listed = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())
             raise Permanent(f"policy {path}: " + "; ".join(listed)) from fault
 
+    @property
+    def largest_upload(self) -> int:
+        """What the scanners must be able to take, in bytes."""
+        return self.default.max_size
+
     def of(self, _service: str) -> Policy:
         """The rules for a service."""
         return self.default
@@ -105,8 +110,9 @@ class Findings:
     filename: str
     declared_type: str | None
     detected_type: str
-    reasons: tuple[Reason, ...] = ()  # what the scanner and the image decoder hold against it
+    reasons: tuple[Reason, ...] = ()  # what scanner, sniffing and image decoder hold against it
     signatures: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # what else other programs would take the same bytes for
 
 
 def decide(policy: Policy, findings: Findings) -> tuple[Status, tuple[Reason, ...]]:
@@ -120,12 +126,8 @@ def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
     detected = findings.detected_type
     if detected == media_types.EMPTY:
         return (Reason(ReasonCode.EMPTY_FILE, "The file is empty, expected at least one byte."),)
-    if detected == media_types.ENCRYPTED:
-        return (Reason(ReasonCode.ENCRYPTED, "The document is encrypted: nobody can look into it."),)
-    if detected == media_types.UNOPENABLE:
-        return (Reason(ReasonCode.SCAN_LIMITS_EXCEEDED, "The archive holds something that no scanner can unpack."),)
     reasons = []
-    if detected not in policy.types:
+    if not policy.types.intersection(media_types.possible(detected)):
         allowed = ", ".join(sorted(policy.types))
         message = f"The content is {detected}, which is not allowed here, expected one of {allowed}."
         reasons.append(Reason(ReasonCode.TYPE_NOT_ALLOWED, message))
@@ -135,5 +137,8 @@ def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
     if not media_types.fits_extension(findings.filename, detected):
         extension = media_types.extension_of(findings.filename)
         message = f"The content is {detected}, which files called .{extension} do not hold."
+        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
+    if findings.also and not media_types.is_image(detected):  # an image is re-encoded: what else it was is gone
+        message = f"The content is {detected}, but also {' and '.join(findings.also)}, expected one thing only."
         reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
     return tuple(reasons)

@@ -58,12 +58,15 @@ class Scanners:
         endpoints: Sequence[Endpoint],
         database: Database,
         *,
+        largest: int,
         canary_seconds: float,
         max_age: timedelta,
         development_allowed: bool,
     ) -> None:
-        """`max_age`: of the signatures. `development_allowed`: may they be the development set?"""
+        """`largest`: upload that the policy takes, in bytes. `max_age`: of the signatures. `development_allowed`: may
+        they be the development set?"""
         self._endpoints, self._database = list(endpoints), database
+        self._largest = min(largest, LARGEST)
         self._canary_seconds, self._max_age = canary_seconds, max_age
         self._development_allowed = development_allowed
         self._trust = {endpoint.address: _Trust() for endpoint in endpoints}
@@ -152,6 +155,7 @@ class Scanners:
         try:
             info = self._described(endpoint.version())
             _fly_canaries(endpoint)
+            _check_reach(endpoint, self._largest)
         except Transient as fault:
             self._distrust(endpoint)
             self._report(endpoint, None, fault.message)
@@ -214,6 +218,15 @@ def _fly_canaries(endpoint: Endpoint) -> None:
             raise ScannerUnavailable(
                 f"{endpoint.address} said {found or 'OK'} to {canary.what}, expected {' or '.join(canary.expected)}"
             )
+
+
+def _check_reach(endpoint: Endpoint, largest: int) -> None:
+    """Before it costs a service a file that its policy takes."""
+    if not endpoint.takes(largest, _CANARY_SECONDS):
+        raise ScannerUnavailable(
+            f"{endpoint.address} takes no stream of {largest} bytes, expected a StreamMaxLength of at least the "
+            "policy's largest max_size"
+        )
 
 
 def _meaning(reply: Reply, info: ScannerInfo) -> Examination:

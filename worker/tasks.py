@@ -6,14 +6,14 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_ready
 
 from worker import stopping, telemetry
 from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import SCAN_TASK, make_celery
 from worker.custody import Custody
-from worker.errors import DatabaseUnavailable
+from worker.errors import DatabaseUnavailable, SandboxUnavailable
 from worker.gate import Gate
 from worker.inspect import Inspector
 from worker.pipeline import Pipeline
@@ -33,10 +33,9 @@ class Parts:
 
     def __init__(self, settings: Settings, objects: ObjectStore) -> None:
         self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
-        self.scanners = _scanners(settings, self.database)
-        self.sandbox = Sandbox(
-            memory=settings.sandbox_memory, seconds=settings.sandbox_seconds, output=settings.sandbox_output
-        )
+        policies = PolicyFile.load(settings.policy_file)
+        self.scanners = _scanners(settings, self.database, policies)
+        self.sandbox = _sandbox(settings)
         inspector = Inspector(
             objects,
             self.scanners,
@@ -47,7 +46,6 @@ class Parts:
         )
         settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
         custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
-        policies = PolicyFile.load(settings.policy_file)
         self.pipeline = Pipeline(self.database, custody, inspector, settler, policies, settings)
 
     def start(self) -> None:
@@ -71,6 +69,21 @@ def scan(scan_id: str) -> None:
         parts.pipeline.run(scan_id)
     except DatabaseUnavailable as fault:
         telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
+
+
+@worker_init.connect
+def _look_at_the_sandbox(**_signal: object) -> None:
+    """Before anything else. A missing layer ends the worker in production, and is said in development."""
+    telemetry.configure()  # Celery asks for that only later
+    sandbox = _sandbox(load())
+    try:
+        missing = sandbox.missing_layers()
+    except SandboxUnavailable as fault:
+        raise SystemExit(f"The worker does not start: {fault.message}") from fault
+    finally:
+        sandbox.close()
+    if missing:
+        telemetry.alarm(Log.SANDBOX_WEAK, missing=list(missing))
 
 
 @worker_ready.connect
@@ -104,7 +117,16 @@ def _configure_logging(**_signal: object) -> None:
     telemetry.configure()
 
 
-def _scanners(settings: Settings, database: Database) -> Scanners:
+def _sandbox(settings: Settings) -> Sandbox:
+    return Sandbox(
+        memory=settings.sandbox_memory,
+        seconds=settings.sandbox_seconds,
+        output=settings.sandbox_output,
+        every_layer=settings.env is Environment.PRODUCTION,
+    )
+
+
+def _scanners(settings: Settings, database: Database, policies: PolicyFile) -> Scanners:
     endpoints = [
         Endpoint(address, connect_timeout=settings.connect_timeout, timeout=settings.scan_timeout)
         for address in settings.clamd
@@ -112,6 +134,7 @@ def _scanners(settings: Settings, database: Database) -> Scanners:
     return Scanners(
         endpoints,
         database,
+        largest=policies.largest_upload,
         canary_seconds=settings.canary_seconds,
         max_age=timedelta(hours=settings.signature_max_age_hours),
         development_allowed=settings.env is Environment.DEVELOPMENT,

@@ -27,6 +27,7 @@ class Log(StrEnum):
     LEASE_LOST = "lease_lost"
     LEASE_NOT_RENEWED = "lease_not_renewed"
     CLOCK_DIFFERS = "clock_differs"
+    SANDBOX_WEAK = "sandbox_weak"
     SCANNER_TRUSTED = "scanner_trusted"
     SCANNER_REFUSED = "scanner_refused"
     SCANNER_UNREPORTED = "scanner_unreported"

@@ -11,9 +11,11 @@ missing_packages() {
     command -v clamd > /dev/null || echo clamav-daemon
     command -v freshclam > /dev/null || echo clamav-freshclam
     ldconfig -p | grep -q 'libmagic\.so\.1' || echo libmagic1
+    ldconfig -p | grep -q 'libseccomp\.so\.2' || echo libseccomp2
     ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || echo postgresql
     test -e /usr/share/clamav-testfiles/clam.exe || echo clamav-testfiles
     command -v exiftool > /dev/null || echo libimage-exiftool-perl
+    command -v gpg > /dev/null || echo gnupg # makes the encrypted messages of the tests
     python3 -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
 }
 

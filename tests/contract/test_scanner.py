@@ -14,6 +14,7 @@ import pytest
 from worker.adapters.clamd import Endpoint
 from worker.canaries import CANARIES, eicar
 from worker.errors import ScannerFailed, ScannerUnavailable
+from worker.scanners import LARGEST
 from worker.scratch import Scratch
 
 
@@ -48,6 +49,15 @@ def test_every_canary_is_flagged(endpoint: Endpoint, canary: object) -> None:
     assert isinstance(canary, type(CANARIES[0]))
     with _file(canary.data()) as descriptor:
         assert (endpoint.scan(descriptor).found or "").startswith(canary.expected)
+
+
+def test_it_takes_the_largest_file_that_clamav_looks_into(endpoint: Endpoint) -> None:
+    assert endpoint.takes(LARGEST, 30)
+
+
+def test_what_is_longer_than_a_stream_may_be_is_known_before_it_is_sent(clamd_tcp_address: str) -> None:
+    endpoint = Endpoint(clamd_tcp_address, connect_timeout=2, timeout=30)
+    assert not any(endpoint.takes(size, 30) for size in (2**31 + 1, 2**32 - 1))
 
 
 def test_malware_behind_a_megabyte_of_noise_is_found_as_an_entry(endpoint: Endpoint, tmp_path: Path) -> None:

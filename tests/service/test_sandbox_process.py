@@ -106,7 +106,7 @@ socket.socket(fileno=int(sys.argv[2])).send(json.dumps(world).encode())
         control = str(theirs.fileno())
     os.close(leak)
     assert process.returncode == 0
-    assert world["environment"] == ["LC_CTYPE", "MALLOC_ARENA_MAX", "VIPS_CONCURRENCY"]
+    assert world["environment"] == ["LC_CTYPE", "MALLOC_ARENA_MAX", "TZ", "VIPS_CONCURRENCY", "VIPS_DISC_THRESHOLD"]
     assert world["cwd"] == "/"
     assert world["leads"]
     assert world["fds"].keys() == {"0", "1", "2", control}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from ops.embedded.clamd_server import Clamd
+from ops.embedded.ports import choose
 from ops.embedded.supervisor import Supervisor
 from tests.system import System
 from worker import clock
 from worker.adapters.clamd import Endpoint
+from worker.canaries import eicar, encrypted_zip
 from worker.errors import ScannerUnavailable
 from worker.scanners import LARGEST, Scanners
 from worker.scratch import Scratch
@@ -26,6 +30,7 @@ def _scanners(system: System, *addresses: str, development_allowed: bool = True)
     return Scanners(
         [Endpoint(address, connect_timeout=1, timeout=10) for address in addresses],
         system.database,
+        largest=LARGEST,
         canary_seconds=60,
         max_age=timedelta(hours=1),
         development_allowed=development_allowed,
@@ -84,26 +89,70 @@ def test_a_silent_scanner_is_waited_for_once_while_another_takes_the_work(system
 
 
 @dataclass
-class _Blind(Clamd):
-    """clamd without one of our options, as Debian ships it."""
+class _Altered(Clamd):
+    """clamd with one of our options changed."""
 
-    option: str = ""
+    ours: str = ""
+    theirs: str = ""
 
     def prepare(self) -> None:
         super().prepare()
         path = self.directory / "clamd.conf"
-        path.write_text(path.read_text().replace(f"{self.option} yes", f"{self.option} no"))
+        configuration = path.read_text()
+        assert f"\n{self.ours}\n" in configuration
+        path.write_text(configuration.replace(f"\n{self.ours}\n", f"\n{self.theirs}\n"))
+
+
+def _altered(
+    servers: Supervisor, server_folder: Path, clamd: Clamd, system: System, ours: str, theirs: str
+) -> _Altered:
+    folder = server_folder / f"altered-{ours.split()[0]}-{system.database.engine.dialect.name}"
+    port = choose(["clamd"])["clamd"]
+    altered = _Altered(folder, clamd.signatures, port, clamd.account, folder.name, ours=ours, theirs=theirs)
+    servers.start(altered)
+    return altered
 
 
 @pytest.mark.parametrize(
-    ("option", "blind_to"), [("AlertEncrypted", "an encrypted zip"), ("AlertExceedsMax", "a zip nested too deep")]
+    ("ours", "theirs", "refusal"),
+    [
+        ("AlertEncrypted yes", "AlertEncrypted no", "said OK to an encrypted zip"),
+        ("AlertExceedsMax yes", "AlertExceedsMax no", "said OK to a zip nested too deep"),
+        ("StreamMaxLength 2048M", "StreamMaxLength 25M", "takes no stream of 2147483645 bytes"),
+    ],
 )
 def test_a_scanner_as_debian_ships_it_is_not_trusted(
-    system: System, servers: Supervisor, server_folder: Path, clamd: Clamd, option: str, blind_to: str
+    system: System, servers: Supervisor, server_folder: Path, clamd: Clamd, ours: str, theirs: str, refusal: str
 ) -> None:
-    folder = server_folder / f"blind-{option}-{system.database.engine.dialect.name}"
-    blind = _Blind(folder, clamd.signatures, account=clamd.account, name=folder.name, option=option)
-    servers.start(blind)
-    with pytest.raises(ScannerUnavailable, match=f"said OK to {blind_to}"):
-        _examine(_scanners(system, blind.address))
+    blind = _altered(servers, server_folder, clamd, system, ours, theirs)
+    with pytest.raises(ScannerUnavailable, match=refusal):
+        _examine(_scanners(system, blind.tcp_address))
     assert [trusted for trusted, _ in _reported(system)] == [False]
+
+
+def test_scans_go_on_while_signatures_are_reloaded(system: System, clamd_address: str) -> None:
+    """Again and again: each file gets its answer, and no scanner loses its trust."""
+    scanners = _scanners(system, clamd_address)
+    for _ in range(3):
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(clamd_address.removeprefix("unix://"))
+            link.sendall(b"nRELOAD\n")
+            assert link.recv(64) == b"RELOADING\n"
+        assert [_examine(scanners, data) for data in (b"hello", eicar(), encrypted_zip())] == [
+            [],
+            ["signature_found"],
+            ["encrypted"],
+        ]
+    assert [trusted for trusted, _ in _reported(system)] == [True]
+
+
+def test_a_scan_that_clamd_cuts_off_is_told_apart(
+    system: System, servers: Supervisor, server_folder: Path, clamd: Clamd
+) -> None:
+    """At 50 ms, which canaries do not need: 3,000 entries in an archive take ten times as long."""
+    hurried = _altered(servers, server_folder, clamd, system, "MaxScanTime 480000", "MaxScanTime 50")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3000):
+            archive.writestr(f"{number}.txt", f"{number} " * 100)
+    assert _examine(_scanners(system, hurried.address), packed.getvalue()) == ["scan_timed_out"]

@@ -18,6 +18,7 @@ POLICY = PolicyFile.load(REPOSITORY / "ops" / "policy.toml").default
 FOUND = Reason(ReasonCode.SIGNATURE_FOUND, "…")
 BROKEN = Reason(ReasonCode.IMAGE_UNDECODABLE, "…")
 ENCRYPTED = Reason(ReasonCode.ENCRYPTED, "…")
+UNSEEN = Reason(ReasonCode.SCAN_LIMITS_EXCEEDED, "…")
 
 IMAGE_POLICIES: list[dict[str, object]] = [
     {"treatment": "keep"},
@@ -29,9 +30,13 @@ IMAGE_POLICIES: list[dict[str, object]] = [
 
 
 def _findings(
-    detected: str, filename: str = "file", declared: str | None = None, reasons: tuple[Reason, ...] = ()
+    detected: str,
+    filename: str = "file",
+    declared: str | None = None,
+    reasons: tuple[Reason, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> Findings:
-    return Findings(filename, declared, detected, reasons)
+    return Findings(filename, declared, detected, reasons, also=also)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +54,20 @@ def _findings(
         (_findings("text/html", "page"), Status.REJECTED, ["type_not_allowed"]),
         (_findings("application/x-never-heard-of", "x"), Status.REJECTED, ["type_not_allowed"]),
         (_findings("application/x-empty", "a.jpg", "image/png"), Status.REJECTED, ["empty_file"]),
-        (_findings("application/x-unopenable", "a.zip"), Status.UNSCANNABLE, ["scan_limits_exceeded"]),
-        (_findings("application/encrypted", "a.docx"), Status.UNSCANNABLE, ["encrypted"]),
+        (_findings("application/zip", "a.zip", reasons=(UNSEEN,)), Status.UNSCANNABLE, ["scan_limits_exceeded"]),
+        (_findings("application/encrypted", "a", reasons=(ENCRYPTED,)), Status.UNSCANNABLE, ["encrypted"]),
+        (
+            _findings("application/encrypted", "a.png", reasons=(ENCRYPTED,)),
+            Status.REJECTED,
+            ["encrypted", "type_mismatch"],
+        ),
+        (
+            _findings("application/x-7z-compressed", "a.7z", reasons=(ENCRYPTED,)),
+            Status.REJECTED,
+            ["encrypted", "type_not_allowed"],
+        ),
+        (_findings("application/pdf", "a.pdf", also=("application/zip",)), Status.REJECTED, ["type_mismatch"]),
+        (_findings("image/gif", "a.gif", also=("application/zip",)), Status.CLEAN, []),
         (_findings("image/jpeg", "a.jpg", reasons=(BROKEN,)), Status.REJECTED, ["image_undecodable"]),
         (_findings("application/zip", "a.zip", reasons=(ENCRYPTED,)), Status.UNSCANNABLE, ["encrypted"]),
         (

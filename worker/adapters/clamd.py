@@ -96,6 +96,22 @@ class Endpoint:
         number = match["database"] if match["database"] not in (None, "0") else None
         return Version(match["engine"], number, _moment(match["time"]) if number else None)
 
+    def takes(self, size: int, seconds: float) -> bool:
+        """Would it accept a stream of `size` bytes, below 4 GiB? `seconds`: a time-out.
+
+        A chunk is announced and never sent: clamd objects to one beyond its StreamMaxLength when it reads the length
+        (clamd/server-th.c), and otherwise sees us hang up. Where descriptors are handed over, nothing is streamed.
+        Raises like `scan`.
+        """
+        with self._connected() as link:
+            if not isinstance(link, _TcpLink):
+                return True
+            link.clamd_socket.settimeout(seconds)
+            answer = link.announce(size)
+            if answer not in ("", _SIZE_LIMIT):
+                raise clamd.ResponseError(f"answered {answer!r} to a stream of {size} bytes")
+            return not answer
+
     @contextmanager
     def _interruptible(self, link: socket.socket) -> Iterator[None]:
         self._scanning.add(link)
@@ -151,6 +167,14 @@ class _TcpLink(_Link, clamd.ClamdNetworkSocket):  # type: ignore[misc]  # the pa
             self.clamd_socket.sendall(struct.pack("!L", len(chunk)) + chunk)
             at += len(chunk)
         self.clamd_socket.sendall(struct.pack("!L", 0))
+
+    def announce(self, size: int) -> str:
+        """Begin a stream with one chunk of that size, and break off; what clamd says to it."""
+        self.ask("INSTREAM")
+        self.clamd_socket.sendall(struct.pack("!L", size))
+        self.clamd_socket.shutdown(socket.SHUT_WR)
+        with self.clamd_socket.makefile("rb") as lines:
+            return lines.readline(_LONGEST_REPLY).decode("utf-8", "replace").strip()
 
 
 def _open(address: str, connect_timeout: float, timeout: float) -> _TcpLink | _UnixLink:

@@ -10,13 +10,6 @@ from worker.scan import ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
-class Sniffed:
-    """What the bytes are, whatever their name says."""
-
-    type: str  # media type, lower case; `application/x-empty` for no bytes at all
-
-
-@dataclass(frozen=True, slots=True)
 class ImageLimits:
     """Checked on the headers, before anything is decoded. An image beyond one of them is refused."""
 
@@ -64,6 +57,15 @@ class Refused:
 
     code: ReasonCode
     message: str  # for the person who uploaded: what failed, what was expected
+
+
+@dataclass(frozen=True, slots=True)
+class Sniffed:
+    """What the bytes are, whatever their name says."""
+
+    type: str  # media type, lower case; `application/x-empty` for no bytes at all
+    also: tuple[str, ...] = ()  # what else other programs would take the very same bytes for
+    closed: Refused | None = None  # why nobody can look into it, or into something that it holds
 
 
 OUTPUT_TYPES: Mapping[str, str] = MappingProxyType(

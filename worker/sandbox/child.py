@@ -8,17 +8,19 @@ from typing import Any, NoReturn
 
 from worker.sandbox import images, replies, sniffing
 from worker.sandbox.confinement import confine
+from worker.sandbox.layers import Layers
 from worker.sandbox.replies import Answer
 from worker.sandbox.wire import LARGEST_REPLY, Call, Request
 
 FAULT = 70  # exit status: a fault of ours; what it was stands in the reply
 
 
-def run(request: Request, database: Any, files: Sequence[int], reply: int) -> NoReturn:
+def run(request: Request, layers: Layers, database: Any, files: Sequence[int], reply: int) -> NoReturn:
     """`files`: the descriptors of source and target. Never returns into the server's code, nor runs its exit hooks."""
     status = FAULT
     try:
         confine(
+            layers,
             memory=request.memory,
             seconds=request.seconds,
             output=request.output,

@@ -35,5 +35,7 @@ def answer(request: Request, ending: Ending) -> Answer:
 def _by_signal(number: int) -> Refused:
     if number in (signal.SIGKILL, signal.SIGTERM):  # no decoder does that to itself: an operator, or a full machine
         raise SandboxFailed("somebody else killed the sandbox; trying again can help")
+    if number == signal.SIGSYS:  # a hijacked decoder, or a library that has learned a new call: the file is held
+        raise SandboxFailed("the sandbox was ended for a system call that no decoder makes; trying again can help")
     crash = f"the decoder crashed on it ({signal.strsignal(number)})"
     return undecodable(_LIMITS.get(number, crash)).refused

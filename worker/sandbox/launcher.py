@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from worker.sandbox.wire import LARGEST_MESSAGE, Ending, Request
+from worker.sandbox.wire import LARGEST_MESSAGE, Ending, Ready, Request
 
 _ROOT = Path(__file__).resolve().parents[2]  # where the package `worker` lies
 # `-I` keeps the environment and the working directory out of the import path, an uninstalled checkout with them.
@@ -22,6 +22,8 @@ serve(socket.socket(fileno=int(sys.argv[2])))
 _ENVIRONMENT = {
     "LC_CTYPE": "C.UTF-8",  # or Python sets it by itself
     "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of the child's address space
+    "TZ": "UTC0",  # or libmagic, printing the dates of a document, makes glibc look for /etc/localtime
+    "VIPS_DISC_THRESHOLD": "1024g",  # or libvips keeps large images in files of its own; memory has its limit
     "VIPS_CONCURRENCY": "2",  # fixed, whatever the machine has: the bytes of an AVIF depend on it
 }
 _START_SECONDS = 60
@@ -47,7 +49,7 @@ class ForkServer:
                 self._control.close()
                 raise ServerLost(f"the sandbox could not be started ({error})") from error
         try:
-            self._receive(_START_SECONDS)  # that it is ready
+            self.missing = Ready.unpack(self._receive(_START_SECONDS)).missing
         except ServerLost as error:
             self.stop()
             raise ServerLost("the sandbox did not start; the worker's log says why") from error

@@ -15,7 +15,7 @@ from worker.scan import ReasonCode
 Answer = Sniffed | Reencoded | Refused
 
 _SHAPES: dict[str, tuple[Call, dict[str, type]]] = {  # the answer, to which call, and its fields
-    "Sniffed": (Call.SNIFF, {"type": str}),
+    "Sniffed": (Call.SNIFF, {"type": str, "also": list, "closed": dict}),
     "Reencoded": (Call.REENCODE, {"type": str, "width": int, "height": int, "frames": int}),
     "Refused": (Call.REENCODE, {"code": str, "message": str}),
 }
@@ -26,12 +26,17 @@ _CODES = (
     ReasonCode.IMAGE_TOO_MANY_FRAMES,
     ReasonCode.TYPE_MISMATCH,
 )
+_MOST_TYPES = 16  # that one file may be at once
+_CLOSED_CODES = (ReasonCode.ENCRYPTED, ReasonCode.SCAN_LIMITS_EXCEEDED)
 _LONGEST_MESSAGE = 1000  # characters
 
 
 def pack(answer: Answer) -> bytes:
     """In the child."""
-    return json.dumps([type(answer).__name__, asdict(answer)]).encode()
+    fields = asdict(answer)
+    if isinstance(answer, Sniffed):
+        fields["closed"] = fields["closed"] or {}
+    return json.dumps([type(answer).__name__, fields]).encode()
 
 
 def unpack(request: Request, untrusted: bytes) -> Answer:
@@ -51,11 +56,9 @@ def unpack(request: Request, untrusted: bytes) -> Answer:
 def _checked(request: Request, kind: str, untrusted: dict[str, Any]) -> Answer | None:
     """The values, once their types are right; None where one is out of range."""
     if kind == "Sniffed":
-        return Sniffed(**untrusted) if _MEDIA_TYPE.fullmatch(untrusted["type"]) else None
+        return _sniffed(untrusted)
     if kind == "Refused":
-        message = untrusted["message"]
-        fit = untrusted["code"] in _CODES and len(message) <= _LONGEST_MESSAGE and message.isprintable()
-        return Refused(ReasonCode(untrusted["code"]), message) if fit else None
+        return _refused(untrusted, _CODES)
     image = Reencoded(**untrusted)
     return image if _is_expected(request, image) else None
 
@@ -64,6 +67,24 @@ def _is_expected(request: Request, image: Reencoded) -> bool:
     limits, treatment = request.limits, request.treatment
     pixels_fit = image.width > 0 < image.height and image.width * image.height <= limits.max_pixels
     return image.type in treatment.types_of(request.media_type) and pixels_fit and 0 < image.frames <= limits.max_frames
+
+
+def _sniffed(untrusted: dict[str, Any]) -> Sniffed | None:
+    names = [untrusted["type"], *untrusted["also"]]
+    if len(names) > _MOST_TYPES or not all(isinstance(each, str) and _MEDIA_TYPE.fullmatch(each) for each in names):
+        return None
+    if not untrusted["closed"]:
+        return Sniffed(names[0], tuple(names[1:]))
+    closed = _refused(untrusted["closed"], _CLOSED_CODES)
+    return Sniffed(names[0], tuple(names[1:]), closed) if closed else None
+
+
+def _refused(untrusted: dict[str, Any], codes: tuple[ReasonCode, ...]) -> Refused | None:
+    if {key: type(value) for key, value in untrusted.items()} != {"code": str, "message": str}:
+        return None
+    code, message = untrusted["code"], untrusted["message"]
+    fit = code in codes and len(message) <= _LONGEST_MESSAGE and message.isprintable()
+    return Refused(ReasonCode(code), message) if fit else None
 
 
 def _unbelievable() -> SandboxFailed:

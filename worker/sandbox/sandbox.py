@@ -21,16 +21,24 @@ class Sandbox:
     The server starts with the first call, and again after it was lost. Calls wait for each other.
     """
 
-    def __init__(self, *, memory: int, seconds: float, output: int) -> None:
+    def __init__(self, *, memory: int, seconds: float, output: int, every_layer: bool = False) -> None:
         """Limits of one call: bytes of address space, seconds of wall clock, bytes written.
 
+        `every_layer`: work only where the kernel has Landlock and seccomp.
         Raises `ValueError` for less memory than an idle child takes: every image would look broken.
         """
         if memory < MINIMUM_MEMORY:
             raise ValueError(f"a sandbox cannot run in {memory} bytes of memory, expected at least {MINIMUM_MEMORY}")
-        self._memory, self._seconds, self._output = memory, seconds, output
+        self._memory, self._seconds, self._output, self._every_layer = memory, seconds, output, every_layer
         self._server: ForkServer | None = None
         self._lock = threading.Lock()
+
+    def missing_layers(self) -> tuple[str, ...]:
+        """The layers of confinement that this machine cannot give, each with the reason.
+
+        Raises `SandboxUnavailable`, also where `every_layer` is asked for and one is missing."""
+        with self._lock:
+            return self._started().missing
 
     def sniff(self, source: int) -> Sniffed:
         """What type is it? `source`: the descriptor of a file or memfd; its position neither matters nor moves.
@@ -88,15 +96,25 @@ class Sandbox:
             os.close(readable)
 
     def _run(self, request: Request, files: tuple[int, ...]) -> Ending:
-        try:
-            server = self._running_server()
-        except ServerLost as error:
-            raise SandboxUnavailable(f"{error}; trying again can help") from error
+        server = self._started()
         try:
             return server.run(request, files)
         except ServerLost as error:
             self._stop()
             raise SandboxFailed(f"{error}; trying again can help") from error
+
+    def _started(self) -> ForkServer:
+        """Raises `SandboxUnavailable`."""
+        try:
+            server = self._running_server()
+        except ServerLost as error:
+            raise SandboxUnavailable(f"{error}; trying again can help") from error
+        if self._every_layer and server.missing:
+            raise SandboxUnavailable(
+                f"the sandbox lacks {', '.join(server.missing)}; expected a kernel, and a container around it, that "
+                "allow Landlock and seccomp"
+            )
+        return server
 
     def _running_server(self) -> ForkServer:
         if self._server is not None and self._server.owner != os.getpid():

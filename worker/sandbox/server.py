@@ -6,21 +6,26 @@ It is started by exec with an empty environment, and ends when the worker that s
 
 from __future__ import annotations
 
+import codecs
 import gc
 import os
 import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from worker.sandbox import child, images, sniffing
-from worker.sandbox.confinement import become_undumpable
-from worker.sandbox.wire import LARGEST_MESSAGE, LARGEST_REPLY, READY, Ending, Fate, Request
+from worker.sandbox import child, images, layers, sniffing
+from worker.sandbox.layers import Layers
+from worker.sandbox.privileges import become_undumpable
+from worker.sandbox.wire import LARGEST_MESSAGE, LARGEST_REPLY, Ending, Fate, Ready, Request
 
 _MOST_FILES = 2  # source and target
+# What the sniffers decode names and text with. A child can import nothing: the attempt ends it.
+_CODECS = ("ascii", "cp437", "latin-1", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 
 
 def serve(control: socket.socket) -> None:
@@ -28,20 +33,24 @@ def serve(control: socket.socket) -> None:
     become_undumpable()
     images.preload()
     database = sniffing.open_database()
+    for name in _CODECS:
+        codecs.lookup(name)
+    time.tzset()
+    walls = layers.prepare()
     gc.freeze()  # or a child's first collection copies every page
-    control.send(READY)
+    control.send(Ready(walls.missing).pack())
     while True:
         message, files, _, _ = socket.recv_fds(control, LARGEST_MESSAGE, _MOST_FILES)
         if not message:
             return
-        control.send(_run(Request.unpack(message), database, files, control).pack())
+        control.send(_run(Request.unpack(message), walls, database, files, control).pack())
 
 
-def _run(request: Request, database: Any, files: Sequence[int], control: socket.socket) -> Ending:
+def _run(request: Request, walls: Layers, database: Any, files: Sequence[int], control: socket.socket) -> Ending:
     reader, writer = os.pipe2(os.O_NONBLOCK)
     pid = os.fork()
     if pid == 0:
-        child.run(request, database, files, writer)
+        child.run(request, walls, database, files, writer)
     for descriptor in (*files, writer):
         os.close(descriptor)
     try:

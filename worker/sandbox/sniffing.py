@@ -1,35 +1,58 @@
-"""What are these bytes? libmagic's answer by its usual name, put right where it is known to be vague.
+"""What are these bytes? libmagic's answer by its usual name, put right where it is known to be vague or to be fooled.
 
 Runs in the child.
 """
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
 import magic
 
-from worker.sandbox.answers import Sniffed
-from worker.sandbox.containers import base_media, markup, ole, zipped
+from worker.sandbox import polyglots
+from worker.sandbox.allowance import Allowance
+from worker.sandbox.answers import Refused, Sniffed
+from worker.sandbox.closed import Closed
+from worker.sandbox.containers import base_media, frames, inside, markup, matroska, ogg, ole, pdf, pgp, text, zipped
 
-UNKNOWN = "application/octet-stream"
-_ZIP = "application/zip"
+UNKNOWN, EMPTY, PLAIN = "application/octet-stream", "application/x-empty", "text/plain"
+_NAME = re.compile(r"[a-z0-9][\w!#$&^.+-]*/[a-z0-9][\w!#$&^.+-]*")  # libmagic adds remarks to some
 
 _USUAL = {  # libmagic's names, and the registered or more usual ones
     "application/cdfv2": "application/x-ole-storage",
     "application/x-cdf": "application/x-ole-storage",
-    "application/x-zip-compressed": _ZIP,
+    "application/x-rar": "application/vnd.rar",
+    "application/x-zip-compressed": zipped.ZIP,
     "audio/x-flac": "audio/flac",
     "audio/x-hx-aac-adts": "audio/aac",
     "audio/x-m4a": "audio/mp4",
     "audio/x-wav": "audio/wav",
     "image/x-ms-bmp": "image/bmp",
-    "inode/x-empty": "application/x-empty",
+    "inode/x-empty": EMPTY,
     "text/json": "application/json",
     "video/x-m4v": "video/mp4",
 }
+
+# What stays what libmagic says, although it is text throughout: other programs than an editor go by its content. All
+# else that it recognises in text (C, Java, mail, subtitles, two letters that begin an image) is what people wrote.
+_KEPT = frozenset(
+    {
+        "application/json",
+        "application/pgp-encrypted",
+        "application/postscript",
+        "application/x-mswinurl",
+        "application/x-setupscript",
+        "application/xml",
+        "text/csv",
+        "text/rtf",
+        "text/x-msdos-batch",
+        "text/x-ms-regedit",
+        "text/xml",
+    }
+)
+_MARKUP = ("text/html", "image/svg+xml")  # libmagic finds tags anywhere, a browser only at the beginning
 
 
 class _CloserLook(NamedTuple):
@@ -40,13 +63,13 @@ class _CloserLook(NamedTuple):
     otherwise: str | None  # what it is if it holds nothing known; None: what libmagic says
 
 
+_ZIPS = (zipped.ZIP, "application/vnd.openxml", "application/vnd.oasis", "application/epub", "application/java-archive")
 _CLOSER_LOOKS = (
-    _CloserLook(
-        (_ZIP, "application/vnd.openxml", "application/vnd.oasis", "application/epub", "application/java-archive"),
-        zipped.inner_type,
-        _ZIP,
-    ),
+    _CloserLook(_ZIPS, zipped.inner_type, zipped.ZIP),
     _CloserLook(("application/x-ole-storage", "application/vnd.ms-", "application/msword"), ole.inner_type, None),
+    _CloserLook(("video/webm", "video/x-matroska", UNKNOWN), matroska.inner_type, None),
+    _CloserLook(("audio/ogg", "video/ogg", "application/ogg"), ogg.inner_type, "application/ogg"),
+    _CloserLook(("audio/mpeg", "audio/aac"), frames.inner_type, UNKNOWN),
     _CloserLook(("image/hei", "image/avif", "video/", "audio/mp4", UNKNOWN), base_media.inner_type, None),
 )
 
@@ -60,31 +83,63 @@ def open_database() -> Any:
 
 
 def sniff(database: Any, source: int) -> Sniffed:
-    """Tell the type of what the descriptor `source` holds."""
-    found = str(database.from_descriptor(source)).lower()
-    media_type, _, encoding = found.partition("; charset=")
-    media_type = _USUAL.get(media_type, media_type)
+    """Tell what the descriptor `source` holds: its type, what else it is, and whether anybody can look into it."""
+    said, _, encoding = str(database.from_descriptor(source)).lower().partition("; charset=")
+    match = _NAME.match(said)
+    name = match[0] if match else UNKNOWN
     with open(source, "rb", closefd=False) as file:
-        if media_type.startswith("text/") and encoding == "binary":
-            return Sniffed(UNKNOWN)  # some of libmagic's rules take two letters and any number of NULs for text
-        if media_type == UNKNOWN and _is_one_character(file):
-            return Sniffed("text/plain")
-        if media_type.startswith("text/"):
-            media_type = markup.inner_type(file) or media_type
-        return Sniffed(_closer(media_type, file))
+        media_type = _type(_USUAL.get(name, name), encoding, file)
+        if media_type == EMPTY:
+            return Sniffed(EMPTY)
+        hidden, also = _hidden(media_type, file), polyglots.also(media_type, file)
+        if hidden is not None:  # behind something that nobody knows
+            return Sniffed(hidden, tuple(sorted({UNKNOWN, *also} - {hidden})), _closed(hidden, file))
+        return Sniffed(media_type, also, _closed(media_type, file))
+
+
+def _type(media_type: str, encoding: str, file: BinaryIO) -> str:
+    if media_type == EMPTY:
+        return EMPTY
+    if (media_type == UNKNOWN or encoding != "binary") and text.is_text(file):
+        return _type_of_text(media_type, file)
+    if media_type.startswith("text/") or media_type in _KEPT:
+        return UNKNOWN  # it only begins like text; and some of libmagic's rules take two letters for it
+    if media_type == pdf.TYPE or media_type == UNKNOWN:
+        return pdf.TYPE if pdf.begin(file) is not None else _closer(UNKNOWN, file)
+    return _closer(media_type, file)
+
+
+def _type_of_text(media_type: str, file: BinaryIO) -> str:
+    if pdf.begin(file) is not None and media_type == pdf.TYPE:
+        return pdf.TYPE
+    if found := markup.inner_type(file):
+        return found
+    if media_type in _KEPT or (media_type in _MARKUP and markup.begins_with_a_tag(file)):
+        return media_type
+    return PLAIN
 
 
 def _closer(media_type: str, file: BinaryIO) -> str:
+    if media_type == UNKNOWN and pgp.is_encrypted(file):
+        return "application/pgp-encrypted"
     for look in _CLOSER_LOOKS:
         if media_type.startswith(look.beginnings):
-            return look.inner_type(file) or look.otherwise or media_type
+            media_type = look.inner_type(file) or look.otherwise or media_type
+    if media_type in ("video/mp4", "audio/mp4", "video/quicktime") and not base_media.is_movie(file):
+        return UNKNOWN
     return media_type
 
 
-def _is_one_character(file: BinaryIO) -> bool:
-    """libmagic does not look at files that short."""
-    if os.fstat(file.fileno()).st_size != 1:
-        return False
-    file.seek(0)
-    character = file.read(1).decode("latin-1")
-    return character.isascii() and (character.isprintable() or character.isspace())
+def _hidden(media_type: str, file: BinaryIO) -> str | None:
+    """The archive that stands behind what libmagic does not know."""
+    return zipped.hidden_type(file) if media_type == UNKNOWN else None
+
+
+def _closed(media_type: str, file: BinaryIO) -> Refused | None:
+    if media_type.startswith("image/"):  # re-encoded, with nothing of what else is in it
+        return None
+    try:
+        inside.look_into(file, Allowance(), is_zip=zipped.is_kind(media_type))
+    except Closed as closed:
+        return closed.refused
+    return None

@@ -10,10 +10,25 @@ from typing import Self
 
 from worker.sandbox.answers import USUAL, ImageLimits, Treatment
 
-READY = b"ready"
 LARGEST_MESSAGE = 128 * 1024  # bytes
 NO_IMAGES = ImageLimits(max_pixels=0, max_frames=0)
 LARGEST_REPLY = 64 * 1024  # bytes; what a pipe holds, so that a child never waits for a reader
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The server's first message."""
+
+    missing: tuple[str, ...]  # layers of confinement that its children go without
+
+    def pack(self) -> bytes:
+        """As it is sent."""
+        return json.dumps(self.missing).encode()
+
+    @classmethod
+    def unpack(cls, message: bytes) -> Self:
+        """As it was sent."""
+        return cls(tuple(json.loads(message)))
 
 
 class Call(StrEnum):

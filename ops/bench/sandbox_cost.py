@@ -1,0 +1,56 @@
+"""What the sandbox costs over the same work in-process: fork, walls, messages and the fresh process's page faults."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Iterator
+
+from ops.bench.in_process import LIMITS, InProcess, Work, memory_file
+from ops.bench.pictures import jpeg, png
+from ops.bench.row import Row
+from worker.sandbox import Sandbox
+
+_ROUNDS = 60  # of each, in turn with its floor, so that both meet the same machine
+_WARM_UP = 5
+_TARGET = 5.0  # ms
+_MIB = 1024 * 1024
+
+
+def rows() -> Iterator[Row]:
+    """For each picture: telling its type, and re-encoding it."""
+    pictures = {
+        "a JPEG of 160x120": ("image/jpeg", jpeg(160, 120)),
+        "a PNG of 160x120": ("image/png", png(160, 120)),
+        "a JPEG of 800x600": ("image/jpeg", jpeg(800, 600)),
+        "a JPEG of 1000x800": ("image/jpeg", jpeg(1000, 800)),
+    }
+    sandbox = Sandbox(memory=4096 * _MIB, seconds=60, output=512 * _MIB)
+    try:
+        with InProcess.running() as floor:
+            for name, (media_type, data) in pictures.items():
+                yield _row(f"sandbox: sniff {name}, over in-process", sandbox, floor, Work(data))
+                yield _row(f"sandbox: re-encode {name}, over in-process", sandbox, floor, Work(data, media_type))
+    finally:
+        sandbox.close()
+
+
+def _row(name: str, sandbox: Sandbox, floor: InProcess, work: Work) -> Row:
+    """Medians in milliseconds."""
+    pairs = [(_seconds(sandbox, work), floor.seconds(work)) for _ in range(_WARM_UP + _ROUNDS)][_WARM_UP:]
+    whole, least = (statistics.median(each) * 1000 for each in zip(*pairs, strict=True))
+    return Row(name, whole - least, "ms", least, whole / least, _TARGET)
+
+
+def _seconds(sandbox: Sandbox, work: Work) -> float:
+    source, target = memory_file(work.data), memory_file()
+    begun = time.perf_counter()
+    if work.media_type:
+        sandbox.reencode(source, target, work.media_type, LIMITS)
+    else:
+        sandbox.sniff(source)
+    taken = time.perf_counter() - begun
+    os.close(source)
+    os.close(target)
+    return taken

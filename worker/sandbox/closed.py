@@ -1,0 +1,26 @@
+"""What nobody can look into, told from inside a reader. Runs in the child."""
+
+from __future__ import annotations
+
+from worker.sandbox.answers import Refused
+from worker.scan import ReasonCode
+
+
+class Closed(Exception):
+    """The file, or something in it, stays unseen by every scanner."""
+
+    def __init__(self, code: ReasonCode, message: str) -> None:
+        super().__init__(message)
+        self.refused = Refused(code, message)
+
+
+def encrypted(what: str) -> Closed:
+    """`what`: "the document", in the words of somebody who uploaded it."""
+    message = f"Nobody can look into it: {what} is encrypted, expected one without password or protection."
+    return Closed(ReasonCode.ENCRYPTED, message)
+
+
+def unopenable(why: str) -> Closed:
+    """`why`: what keeps a scanner from looking into it, as half a sentence."""
+    message = f"The scanner cannot look into all of it: {why}."
+    return Closed(ReasonCode.SCAN_LIMITS_EXCEEDED, message)

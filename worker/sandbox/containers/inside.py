@@ -1,0 +1,117 @@
+"""A look into everything that holds something: is there anything that nobody can look into?
+
+clamd is what looks for malware. This finds what clamd says OK to because it could not open it: what is encrypted, what
+is compressed in a way it does not know, and what lies where it does not look. The rule: every container must be one
+that clamd opens, or one that is opened here and holds only such; through zip (and all that is a zip), tar, gzip, bzip2
+and xz, six deep. What 7z, cab, iso and other formats hold, which clamd alone unpacks, stays between it and them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import BinaryIO, NamedTuple
+
+from worker.sandbox.allowance import Allowance
+from worker.sandbox.closed import encrypted, unopenable
+from worker.sandbox.containers import (
+    compressed,
+    ole,
+    ole_streams,
+    pdf,
+    pgp,
+    rar,
+    seven_zip,
+    tape,
+    zip_directory,
+    zip_entries,
+)
+from worker.sandbox.containers.window import at
+
+_HEAD = 1024  # bytes
+_LARGEST_MANIFEST = 8 * 1024 * 1024  # bytes
+
+
+class _Kind(NamedTuple):
+    """A container, by how it begins."""
+
+    beginning: re.Pattern[bytes]
+    check: Callable[[BinaryIO, Allowance], None]  # raises `Closed`
+
+
+def look_into(file: BinaryIO, allowance: Allowance, *, is_zip: bool = False) -> None:
+    """Raises `Closed` where something in there, or all of it, stays unseen. `is_zip`: also if it begins otherwise."""
+    check = _zip if is_zip else _check_for(at(file, 0, _HEAD))
+    if check is not None:
+        allowance.enter()
+        check(file, allowance)
+        allowance.leave()
+    elif pgp.is_encrypted(file):
+        raise encrypted("the message")
+
+
+def _check_for(head: bytes) -> Callable[[BinaryIO, Allowance], None] | None:
+    return next((kind.check for kind in _KINDS if kind.beginning.match(head)), None)
+
+
+def _zip(file: BinaryIO, allowance: Allowance) -> None:
+    for content in zip_entries.contents(file, zip_directory.read(file), allowance):
+        head = content.head()
+        if _check_for(head) or pgp.begins_like_one(head):
+            look_into(content.open(allowance), allowance)
+        elif content.entry.name.lower() == b"meta-inf/manifest.xml" and _says_encrypted(content):
+            raise encrypted("the document")
+
+
+def _says_encrypted(manifest: zip_entries.Content) -> bool:
+    """OpenDocument 1.3, part 2, 4.4: the manifest says of each entry how it is encrypted. In whatever encoding: UTF-16
+    is the only other one that readers know, and its letters are the same with NULs between them."""
+    return b"encryption-data" in manifest.read(_LARGEST_MANIFEST).replace(b"\0", b"")
+
+
+def _tape(file: BinaryIO, allowance: Allowance) -> None:
+    for member in tape.members(file):
+        look_into(member, allowance)
+
+
+def _compressed(file: BinaryIO, allowance: Allowance) -> None:
+    head = compressed.head(file, _HEAD)
+    if _check_for(head) or pgp.begins_like_one(head):
+        look_into(compressed.unpacked(file, allowance), allowance)
+
+
+def _unknown(_file: BinaryIO, _allowance: Allowance) -> None:
+    raise unopenable("it holds an archive of a kind that the scanner does not unpack")
+
+
+def _encrypted(_file: BinaryIO, _allowance: Allowance) -> None:
+    raise encrypted("a disk image")
+
+
+def _alone(check: Callable[[BinaryIO], None]) -> Callable[[BinaryIO, Allowance], None]:
+    return lambda file, _allowance: check(file)
+
+
+def _starting(*signatures: bytes) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(map(re.escape, signatures)), re.DOTALL)
+
+
+_KINDS = (
+    _Kind(_starting(zip_directory.LOCAL, zip_directory.END), _zip),
+    _Kind(_starting(rar.RAR4, rar.RAR5), _alone(rar.check)),
+    _Kind(_starting(seven_zip.SIGNATURE), _alone(seven_zip.check)),
+    _Kind(_starting(ole_streams.SIGNATURE), _alone(ole.check)),
+    _Kind(re.compile(rb".{0,1019}%PDF-", re.DOTALL), _alone(pdf.check)),
+    _Kind(re.compile(rb".{%d}%s" % (tape.MAGIC_AT, tape.MAGIC), re.DOTALL), _tape),
+    _Kind(re.compile(rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0", re.DOTALL), _compressed),
+    # Zstandard, LZ4, lzip, lzma, compress, lrzip, rzip, ZPAQ, ACE, WIM, StuffIt, zoo: clamd says OK to all of them.
+    _Kind(
+        re.compile(
+            rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|LZIP\x01|\x5d\0\0.{2}(?:\xff{8}|.{5}\0\0\0)|\x1f\x9d[\x89-\x90]|LRZI|RZIP"
+            rb"|7kSt\xa0|zPQ[\x01\x02]|.{7}\*\*ACE\*\*|MSWIM\0\0\0|StuffIt |SIT!|ZOO \d",
+            re.DOTALL,
+        ),
+        _unknown,
+    ),
+    _Kind(_starting(b"LUKS\xba\xbe", b"encrcdsa", b"AES\2\0", b"Salted__"), _encrypted),
+)

@@ -1,0 +1,139 @@
+"""What the entries of a zip hold, unpacked within bounds. Method numbers: APPNOTE.TXT 4.4.5."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from worker.sandbox.allowance import Allowance
+from worker.sandbox.closed import encrypted, unopenable
+from worker.sandbox.containers import zip_directory
+from worker.sandbox.containers.window import at, window
+from worker.sandbox.containers.zip_directory import Directory, Entry
+
+HEAD = 1024  # bytes of an entry that tell what it is
+_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2 = 0, 6, 8, 9, 12
+# What ClamAV unpacks; of anything else it says OK, unseen.
+_OPENABLE = frozenset({_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2})
+_ENCRYPTED_FLAG, _STRONG_FLAG, _MASKED_FLAG = 1, 1 << 6, 1 << 13  # 4.4.4
+_AES = 99  # WinZip's
+_LARGEST = 2**31 - 3  # bytes; ClamAV skips larger entries without a word
+_DEFLATE_RATIO = 1032  # at most; zlib's technical details, "Maximum Compression Factor"
+_MOST_BZIP2 = 256 * 1024 * 1024  # bytes unpacked, of one entry: it takes 30 times as long as deflate
+_CHUNK = 1024 * 1024  # bytes
+
+
+class Content(NamedTuple):
+    """One entry's data."""
+
+    file: BinaryIO  # the archive
+    entry: Entry
+    start: int
+
+    def head(self) -> bytes:
+        """The first bytes; none where only ClamAV can unpack it, or it is broken."""
+        try:
+            return next(self._pieces(HEAD, HEAD), b"")[:HEAD]
+        except (zlib.error, OSError, EOFError, ValueError):
+            return b""
+
+    def open(self, allowance: Allowance) -> BinaryIO:
+        """All of it. Raises `Closed` where it is too much, or broken."""
+        if self.entry.method == _STORED:
+            return window(self.file, self.start, self.entry.packed)
+        allowance.unpack(self.entry.size)
+        return io.BytesIO(self.read(self.entry.size))
+
+    def read(self, most: int) -> bytes:
+        """At most the first `most` bytes. Raises `Closed` where it is broken."""
+        parts, left = [], most
+        try:
+            for piece in self._pieces(_CHUNK, _CHUNK):
+                parts.append(piece[:left])
+                left -= len(piece)
+                if left <= 0:
+                    break
+        except (zlib.error, OSError, EOFError, ValueError) as error:
+            raise unopenable("an entry of the archive is broken") from error
+        return b"".join(parts)
+
+    def check_size(self) -> None:
+        """Raises `Closed` where more comes out than is told, and may be more than ClamAV looks at."""
+        entry = self.entry
+        if entry.method == _STORED:
+            if entry.packed != entry.size:
+                raise unopenable("an entry of the archive tells its size in two ways")
+            return
+        if entry.method != _BZIP2 and entry.packed * _DEFLATE_RATIO <= _LARGEST:
+            return
+        if entry.method not in (_DEFLATED, _BZIP2) or (entry.method == _BZIP2 and entry.size > _MOST_BZIP2):
+            raise unopenable("an entry of the archive is compressed in a way that hides how large it is")
+        left = entry.size
+        try:
+            for piece in self._pieces(_CHUNK, _CHUNK):
+                left -= len(piece)
+                if left < 0:
+                    raise unopenable("an entry of the archive is larger than it says")
+        except (zlib.error, OSError, EOFError, ValueError) as error:
+            raise unopenable("an entry of the archive is broken") from error
+
+    def _pieces(self, taken: int, most: int) -> Iterator[bytes]:
+        """What comes out, in pieces of at most `most` bytes, while `taken` bytes at a time go in."""
+        unpacked = _Unpacked.of(self.entry.method)
+        position, end = self.start, self.start + self.entry.packed
+        while unpacked is not None and position < end and (data := at(self.file, position, min(taken, end - position))):
+            position += len(data)
+            yield from unpacked.pieces(data, most)
+
+
+class _Unpacked:
+    """A decompressor that never gives more at a time than it is asked for."""
+
+    def __init__(self, method: int) -> None:
+        self._method = method
+        self._deflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._bzip2 = bz2.BZ2Decompressor()
+
+    @classmethod
+    def of(cls, method: int) -> _Unpacked | None:
+        """None for the methods that only ClamAV unpacks."""
+        return cls(method) if method in (_STORED, _DEFLATED, _BZIP2) else None
+
+    def pieces(self, data: bytes, most: int) -> Iterator[bytes]:
+        if self._method == _STORED:
+            yield data
+        elif self._method == _DEFLATED:
+            while data and not self._deflate.eof:
+                yield self._deflate.decompress(data, most)
+                data = self._deflate.unconsumed_tail
+        else:
+            while not self._bzip2.eof:
+                yield self._bzip2.decompress(data, most)
+                data = b""
+                if self._bzip2.needs_input:
+                    break
+
+
+def contents(file: BinaryIO, directory: Directory, allowance: Allowance) -> Iterator[Content]:
+    """Every entry that holds something. Raises `Closed` where nobody could look into one."""
+    entries = directory.entries
+    empty = sum(not each.packed for each in entries)
+    allowance.count(len(entries), empty, sum(each.size for each in entries))
+    for entry, start in zip_directory.places(file, directory):
+        _check_openable(entry)
+        content = Content(file, entry, start)
+        content.check_size()
+        if entry.size:
+            yield content
+
+
+def _check_openable(entry: Entry) -> None:
+    if entry.flags & (_ENCRYPTED_FLAG | _STRONG_FLAG | _MASKED_FLAG) or entry.method == _AES:
+        raise encrypted("an entry of the archive")
+    if entry.method not in _OPENABLE:
+        raise unopenable("an entry of the archive is compressed in a way that no scanner unpacks")
+    if entry.size > _LARGEST:
+        raise unopenable("an entry of the archive is larger than the scanner can look into")
