@@ -28,7 +28,7 @@ torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, h
 
 FUZZ_TIMES ?= 100
 fuzz: $(INSTALLED) ## broken files in their thousands; FUZZ_TIMES=100 is that many times what `make test` looks at
-	@$(BIN)/python -m pytest --fuzz=$(FUZZ_TIMES) -q tests/service/test_fuzzing.py
+	@$(BIN)/python -m pytest --fuzz=$(FUZZ_TIMES) -q -s tests/service/test_fuzzing.py
 
 bench: $(INSTALLED) ## the benchmarks and their floors, in one run; also to var/bench.json
 	@$(BIN)/python -m ops.bench

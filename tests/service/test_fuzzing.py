@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, given, settings
 from pydantic import SecretStr
 
 from tests.corpus import likeness
@@ -22,7 +23,7 @@ from tests.mutations import mutants
 from worker import clock, media_types, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.inspect import Inspection, Inspector
-from worker.policy import Policy, PolicyFile, decide
+from worker.policy import PolicyFile, decide
 from worker.scan import Scan, Status
 from worker.scratch import Scratch
 from worker.settings import Settings
@@ -56,6 +57,16 @@ def inspector(
     parts.close()
 
 
+@pytest.fixture(scope="module")
+def verdicts() -> Iterator[Counter[str]]:
+    """How many files were clean, or not, and why; `make fuzz` shows it."""
+    counted: Counter[str] = Counter()
+    yield counted
+    print(
+        f"\n{counted.total()} broken files", *(f"{count:8} {what}" for what, count in counted.most_common()), sep="\n"
+    )
+
+
 @cache
 def _ordinary() -> dict[str, list[Case]]:
     """The clean cases of the corpus by type, in an order that mixes families; sizes are somebody else's matter."""
@@ -80,7 +91,9 @@ def test_every_type_is_fuzzed() -> None:
 
 @pytest.mark.timeout(0)  # as long as it is told to
 @pytest.mark.parametrize("media_type", sorted(_POLICY.types))
-def test_a_broken_file_gets_a_verdict(inspector: Inspector, media_type: str, request: pytest.FixtureRequest) -> None:
+def test_a_broken_file_gets_a_verdict(
+    inspector: Inspector, verdicts: Counter[str], media_type: str, request: pytest.FixtureRequest
+) -> None:
     times = int(request.config.getoption("--fuzz"))
     examples = _SHARE[media_types.is_image(media_type)] * max(1, times)
     seeds = _seeds(media_type, _MOST_SEEDS if times else _FEW_SEEDS)
@@ -96,20 +109,20 @@ def test_a_broken_file_gets_a_verdict(inspector: Inspector, media_type: str, req
     )
     @given(mutants(seeds, others))
     def prove(data: bytes) -> None:
-        _prove(inspector, data, _POLICY)
+        _prove(inspector, data, verdicts)
 
     prove()
 
 
-def _prove(inspector: Inspector, data: bytes, policy: Policy) -> None:
+def _prove(inspector: Inspector, data: bytes, verdicts: Counter[str]) -> None:
     """There is a verdict, in time; and what it would promote can be shown."""
     begun = time.monotonic()
     with Scratch(len(data), memory_limit=len(data), directory=None) as file:
         file.write(data)
         file.freeze()
-        inspection = inspector.inspect(file, _scan(), policy)
-        status, reasons = decide(policy, inspection.findings)
-        event(", ".join(sorted(reason.code for reason in reasons)) or status)
+        inspection = inspector.inspect(file, _scan(), _POLICY)
+        status, reasons = decide(_POLICY, inspection.findings)
+        verdicts[", ".join(sorted({reason.code.value for reason in reasons})) or status.value] += 1
         assert status is Status.CLEAN or reasons
         _look_at_picture(inspection, status)
     assert time.monotonic() - begun < 3 * _SANDBOX_SECONDS  # sniffed, re-encoded, sniffed
