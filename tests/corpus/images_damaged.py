@@ -27,6 +27,7 @@ _WHOLE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a WebP": ("webp", partial(make.plain, "WEBP")),
     "a lossless WebP": ("webp", partial(make.plain, "WEBP", lossless=True)),
     "an animated WebP": ("webp", partial(make.moving, "WEBP", duration=70)),
+    "an animated AVIF": ("avif", partial(make.moving, "AVIF", duration=70, speed=10)),
     "an AVIF": ("avif", partial(make.plain, "AVIF", speed=10)),
     "a HEIC": ("heic", partial(make.plain, "HEIF")),
     "a BMP": ("bmp", partial(make.plain, "BMP")),

@@ -51,6 +51,11 @@ _WEBP = (
 )
 
 
+def _half_of_zeros(data: bytes) -> bytes:
+    """As a transfer leaves it that has stopped, on a disk that had kept the room."""
+    return data[: len(data) // 2] + bytes(len(data) - len(data) // 2)
+
+
 def _heif(extension: str, name: str, old: bytes, new: bytes, *, skip: int = 0) -> Case:
     kind, options = ("HEIF", {}) if extension == "heic" else ("AVIF", {"speed": 10})
 
@@ -71,6 +76,8 @@ _HEIF = (
     _heif("avif", "an AVIF without a size", b"ispe", b"free"),
     _heif("avif", "an AVIF of rubbish", b"mdat", bytes(1000), skip=8),
     _heif("heic", "a HEIC of rubbish", b"mdat", bytes(1000), skip=8),
+    _broken("heic", "a HEIC whose last half is zeros", lambda: _half_of_zeros(make.plain("HEIF"))),
+    _broken("avif", "an AVIF whose last half is zeros", lambda: _half_of_zeros(make.plain("AVIF", speed=10))),
     _heif("avif", "an AVIF without its description", b"meta", b"free"),
 )
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from tests.corpus import image_containers as make
 from tests.corpus.case import Case
-from tests.corpus.image_files import MIB
+from tests.corpus.image_files import MIB, moving, patched
 from worker.scan import ReasonCode, Status
 
 _FAMILY = "image bombs"
@@ -20,6 +20,18 @@ def _bomb(
     filename: str, name: str, maker: Callable[[], bytes], code: ReasonCode, seconds: float | None = _SECONDS
 ) -> Case:
     return Case(_FAMILY, name, filename, maker, Status.REJECTED, frozenset({code}), seconds=seconds)
+
+
+def _sequence_of(frames: int) -> bytes:
+    """An animated AVIF that says how many samples its track has."""
+    data = moving("AVIF", duration=70, speed=10)
+    return patched(data, data.find(b"stsz") + 12, struct.pack(">I", frames))
+
+
+def _sequence_of_size(width: int, height: int) -> bytes:
+    """An animated AVIF that says how large its track is."""
+    data = moving("AVIF", duration=70, speed=10)
+    return patched(data, data.find(b"av01", data.find(b"stsd")) + 28, struct.pack(">HH", width, height))
 
 
 def _many_items() -> bytes:
@@ -73,6 +85,9 @@ _HEIF = (
         _BROKEN,
     ),
     _bomb("bomb.avif", "an AVIF of 65,535 items", _many_items, _LARGE),
+    _bomb("bomb.avif", "an animated AVIF of 4,294,967,295 frames", lambda: _sequence_of(2**32 - 1), _MANY),
+    _bomb("bomb.avif", "an animated AVIF of 5 frames that has 4", lambda: _sequence_of(5), _BROKEN),
+    _bomb("bomb.avif", "an animated AVIF of 60,000 x 60,000 pixels", lambda: _sequence_of_size(60_000, 60_000), _LARGE),
 )
 
 

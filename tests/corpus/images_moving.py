@@ -71,6 +71,11 @@ def _mixed_webp() -> bytes:
     return make.riff(make.canvas(96, 72), (b"ANIM", bytes(6)), *frames)
 
 
+_AVIF = (
+    _moving("avif", "an AVIF that moves", quality=90, speed=10),
+    _moving("avif", "a transparent AVIF that moves", _clear, quality=90, speed=10),
+)
+
 _WEBP = (
     _moving("webp", "a WebP that moves", quality=92),
     _moving("webp", "a lossless WebP that moves", lossless=True),
@@ -135,4 +140,4 @@ _TIFF = (
     _tiff("a TIFF with EXIF", lambda: images.encode(images.photo(), "TIFF", exif=images.exif())),
 )
 
-CASES: tuple[Case, ...] = (*_GIF, *_PNG, *_WEBP, *_TIFF)
+CASES: tuple[Case, ...] = (*_GIF, *_PNG, *_AVIF, *_WEBP, *_TIFF)

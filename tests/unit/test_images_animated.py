@@ -182,6 +182,35 @@ def test_animations_give_the_same_bytes_again(sandbox: Sandbox) -> None:
         assert images.remade(sandbox, original, media_type) == images.remade(sandbox, original, media_type)
 
 
+def test_an_animated_avif_stays_good_and_does_not_say_when_it_was_made() -> None:
+    original = images.encode_film(images.film(), "AVIF", duration=DELAYS, speed=10, quality=90)
+    outcome, output = images.remade(images.BARE, original, "image/avif")
+    assert (outcome.type, outcome.width, outcome.height, outcome.frames) == ("image/avif", 64, 48, 4)
+    for one, other in zip(images.decode_film(original), images.decode_film(output), strict=True):
+        assert images.psnr(one, other) >= 32
+    for box in (b"mvhd", b"tkhd", b"mdhd"):
+        at = output.find(box)
+        assert output[at + 8 : at + 8 + (16 if output[at + 4] else 8)].strip(b"\0") == b""
+
+
+def test_frames_of_a_webp_that_show_the_same_are_not_joined() -> None:
+    data = _still_webp_frame()
+    frame = (
+        b"ANMF" + struct.pack("<I", 16 + len(data)) + bytes(6) + struct.pack("<I", 63)[:3] + struct.pack("<I", 47)[:3]
+    )
+    frame += struct.pack("<I", 70)[:3] + b"\0" + data
+    body = b"WEBPVP8X\x0a\0\0\0\2\0\0\0" + struct.pack("<I", 63)[:3] + struct.pack("<I", 47)[:3]
+    body += b"ANIM\6\0\0\0" + bytes(6) + 3 * frame
+    outcome, output = images.remade(images.BARE, b"RIFF" + struct.pack("<I", len(body)) + body, "image/webp")
+    assert outcome.frames == 3
+    assert _timing(output) == ([70, 70, 70], 0)
+
+
+def _still_webp_frame() -> bytes:
+    """The one chunk of a lossless WebP."""
+    return images.encode(images.film(1)[0], "WEBP", lossless=True)[12:]
+
+
 def test_no_metadata_in_any_page() -> None:
     described = TiffImagePlugin.ImageFileDirectory_v2()
     described[270] = images.MARKER.decode()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import images
 from worker.sandbox import ImageLimits, Sandbox
@@ -27,11 +29,15 @@ WHOLE = {
     "lossless webp": ("image/webp", images.encode(images.photo(), "WEBP", lossless=True)),
     "webp film": ("image/webp", images.encode_film(FILM, "WEBP", duration=70)),
     "avif": ("image/avif", images.encode(images.photo(), "AVIF", speed=10)),
+    "avif film": ("image/avif", images.encode_film(FILM, "AVIF", duration=70, speed=10)),
     "heic": ("image/heic", images.encode(images.photo(), "HEIF")),
     "bmp": ("image/bmp", images.encode(images.photo(), "BMP")),
     "tiff": ("image/tiff", images.encode(images.photo(), "TIFF", compression="tiff_lzw")),
     "tiff pages": ("image/tiff", images.encode_film(FILM, "TIFF", compression="tiff_deflate")),
 }
+
+FILMS = ["gif film", "webp film", "apng", "avif film", "tiff pages"]
+PROFILED = ["jpeg", "png", "webp", "avif", "heic", "tiff"]  # they may hold a colour profile, and EXIF
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +105,6 @@ def test_pages_in_a_circle_are_refused() -> None:
     assert "circle" in images.refused(images.BARE, bytes(whole), "image/tiff").message
 
 
-def test_an_animated_avif_is_refused(sandbox: Sandbox) -> None:
-    whole = images.encode_film(FILM, "AVIF", speed=10)
-    assert images.sniff(sandbox, whole) == "image/avif"
-    assert "animated" in images.refused(sandbox, whole, "image/avif").message
-
-
 @pytest.mark.parametrize("taken_for", sorted({media_type for media_type, _ in WHOLE.values()}))
 def test_no_decoder_reads_another_format(taken_for: str) -> None:
     for media_type, whole in dict(WHOLE.values()).items():
@@ -133,7 +133,7 @@ def test_noise_anywhere_never_breaks_out(sandbox: Sandbox, name: str) -> None:
 @pytest.mark.parametrize("name", WHOLE)
 def test_too_many_pixels(name: str) -> None:
     media_type, whole = WHOLE[name]
-    width, height = FILM[0].size if name.endswith(("film", "pages", "apng")) else images.photo().size
+    width, height = FILM[0].size if name in FILMS else images.photo().size
     images.remade(images.BARE, whole, media_type, ImageLimits(width * height, 5))
     refused = images.refused(images.BARE, whole, media_type, ImageLimits(width * height - 1, 5))
     assert refused.code is ReasonCode.IMAGE_TOO_LARGE
@@ -141,12 +141,81 @@ def test_too_many_pixels(name: str) -> None:
     assert f"at most {width * height - 1}" in refused.message
 
 
-@pytest.mark.parametrize("name", ["gif film", "webp film", "apng", "tiff pages"])
+@pytest.mark.parametrize("name", FILMS)
 def test_too_many_frames(name: str) -> None:
     media_type, whole = WHOLE[name]
     refused = images.refused(images.BARE, whole, media_type, ImageLimits(100_000, 4))
     assert refused.code is ReasonCode.IMAGE_TOO_MANY_FRAMES
     assert "at most 4" in refused.message
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_too_many_pixels_in_all_frames(name: str) -> None:
+    media_type, whole = WHOLE[name]
+    pixels = 5 * 64 * 48
+    images.remade(images.BARE, whole, media_type, ImageLimits(100_000, 5, max_total_pixels=pixels))
+    refused = images.refused(images.BARE, whole, media_type, ImageLimits(100_000, 5, max_total_pixels=pixels - 1))
+    assert refused.code is ReasonCode.IMAGE_TOO_LARGE
+    assert f"at most {pixels - 1} pixels" in refused.message
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_too_wide(name: str) -> None:
+    media_type, whole = WHOLE[name]
+    width = 64 if name in FILMS else 160
+    images.remade(images.BARE, whole, media_type, ImageLimits(100_000, 5, max_side=width))
+    refused = images.refused(images.BARE, whole, media_type, ImageLimits(100_000, 5, max_side=width - 1))
+    assert refused.code is ReasonCode.IMAGE_TOO_LARGE
+    assert f"at most {width - 1} to a side" in refused.message
+
+
+def _described(name: str, **options: object) -> tuple[str, bytes]:
+    media_type = f"image/{name}"
+    kind = {"heic": "HEIF"}.get(name, name.upper())
+    return media_type, images.encode(images.photo(), kind, **options)
+
+
+@pytest.mark.parametrize("name", PROFILED)
+def test_a_profile_that_is_too_large(name: str) -> None:
+    media_type, whole = _described(name, icc_profile=images.profile("p3"))
+    images.remade(images.BARE, whole, media_type)
+    refused = images.refused(images.BARE, whole, media_type, ImageLimits(100_000, 5, max_profile=400))
+    assert refused.code is ReasonCode.IMAGE_TOO_LARGE
+    assert "colour profile" in refused.message
+
+
+@pytest.mark.parametrize("name", PROFILED)
+def test_metadata_that_is_too_large(name: str) -> None:
+    exif = Image.Exif()
+    exif[270] = "a" * 20_000
+    media_type, whole = _described(name, exif=exif.tobytes())
+    images.remade(images.BARE, whole, media_type)
+    refused = images.refused(images.BARE, whole, media_type, ImageLimits(100_000, 5, max_metadata=20_000))
+    assert refused.code is ReasonCode.IMAGE_TOO_LARGE
+    assert "too much metadata" in refused.message
+
+
+def test_text_counts_as_long_as_it_would_be() -> None:
+    packed = zlib.compress(bytes(1_000_000))
+    for chunk in ((b"zTXt", b"a\0\0" + packed), (b"iTXt", b"a\0\1\0\0\0" + packed)):
+        whole = images.png(4, 4, depth=8, kind=0, rows=bytes(20), extra=[chunk])
+        images.remade(images.BARE, whole, "image/png", ImageLimits(100, 1, max_metadata=1_010_000))
+        images.refused(images.BARE, whole, "image/png", ImageLimits(100, 1, max_metadata=999_999))
+
+
+def test_a_gap_behind_a_harmless_warning_is_refused() -> None:
+    """libvips tells the first warning only: behind one that is forgiven, a second went unheard."""
+    _, whole = WHOLE["jpeg"]
+    junk = whole[:20] + b"junk" + whole[20:]
+    images.remade(images.BARE, junk, "image/jpeg")
+    images.refused(images.BARE, junk[: len(junk) // 2] + b"\xff\xd9", "image/jpeg")
+    images.refused(images.BARE, junk[: len(junk) // 2] + bytes(4) + b"\xff\xd9", "image/jpeg")
+
+
+def test_a_progressive_jpeg_without_its_last_scan_is_refused() -> None:
+    _, whole = WHOLE["progressive jpeg"]
+    cut = whole[: whole.rfind(b"\xff\xda")] + b"\xff\xd9"
+    assert "last scans" in images.refused(images.BARE, cut, "image/jpeg").message
 
 
 def test_a_bomb_is_refused_by_its_header(sandbox: Sandbox) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ByteSize
 
 from worker.errors import Permanent
-from worker.policy import Findings, Policy, PolicyFile, decide
+from worker.policy import Findings, ImagePolicy, Policy, PolicyFile, decide
 from worker.scan import Reason, ReasonCode, Status
 from worker.settings import REPOSITORY
 
@@ -16,6 +19,14 @@ FOUND = Reason(ReasonCode.SIGNATURE_FOUND, "…")
 BROKEN = Reason(ReasonCode.IMAGE_UNDECODABLE, "…")
 ENCRYPTED = Reason(ReasonCode.ENCRYPTED, "…")
 UNSEEN = Reason(ReasonCode.SCAN_LIMITS_EXCEEDED, "…")
+
+IMAGE_POLICIES: list[dict[str, object]] = [
+    {"treatment": "keep"},
+    {"format": "webp"},
+    {"quality": 80},
+    {"max_width": 100},
+    {"max_height": 100},
+]
 
 
 def _findings(
@@ -96,5 +107,37 @@ def test_a_policy_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_the_fingerprint_follows_the_content() -> None:
     same = Policy.model_validate(POLICY.model_dump())
-    other = POLICY.model_copy(update={"max_frames": POLICY.max_frames + 1})
-    assert same.fingerprint == POLICY.fingerprint != other.fingerprint
+    assert same.fingerprint == POLICY.fingerprint
+    changes: list[dict[str, Any]] = [{"images": ImagePolicy.model_validate(each)} for each in IMAGE_POLICIES]
+    changes += [{name: getattr(POLICY, name) + 1} for name in ("max_frames", "max_total_pixels", "max_side")]
+    changes += [{name: ByteSize(1)} for name in ("max_profile_size", "max_metadata_size")]
+    fingerprints = {POLICY.model_copy(update=change).fingerprint for change in changes}
+    assert len(fingerprints - {POLICY.fingerprint}) == len(changes)
+
+
+def test_images_are_reencoded_as_they_are_unless_the_policy_says_otherwise() -> None:
+    assert POLICY.images == ImagePolicy()
+    assert not POLICY.images.keep
+
+
+@pytest.mark.parametrize(
+    ("images", "fault"),
+    [
+        ({"treatment": "strip"}, "default.images.treatment: Input should be 'reencode' or 'keep'"),
+        ({"format": "gif"}, "default.images.format"),
+        ({"quality": 0}, "default.images.quality: Input should be greater than or equal to 1"),
+        ({"quality": 101}, "default.images.quality: Input should be less than or equal to 100"),
+        ({"max_width": 0}, "default.images.max_width"),
+        ({"max_height": -1}, "default.images.max_height"),
+        ({"crop": True}, "default.images.crop: Extra inputs are not permitted"),
+        ({"treatment": "keep", "quality": 80, "format": "webp"}, "kept as they are have no format, quality"),
+    ],
+)
+def test_faults_in_what_becomes_of_images_are_named(tmp_path: Path, images: dict[str, object], fault: str) -> None:
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in images.items())
+    path = tmp_path / "policy.toml"
+    path.write_text((REPOSITORY / "ops" / "policy.toml").read_text().split("[default.images]")[0])
+    path.write_text(path.read_text() + f"[default.images]\n{lines}")
+    with pytest.raises(Permanent) as caught:
+        PolicyFile.load(path)
+    assert fault in caught.value.message

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from worker.errors import SandboxFailed
-from worker.sandbox import ImageLimits, Reencoded, Refused, Sniffed, endings, replies
+from worker.sandbox import ImageLimits, Reencoded, Refused, Sniffed, Treatment, endings, replies
 from worker.sandbox.replies import Answer
 from worker.sandbox.wire import Call, Ending, Fate, Request
 from worker.scan import ReasonCode
 
 SNIFF = Request(Call.SNIFF, memory=1, seconds=2, output=0)
 REENCODE = Request(Call.REENCODE, 1, 2, 3, media_type="image/heic", limits=ImageLimits(100, 5))
+KEEP = replace(REENCODE, treatment=Treatment(keep=True))
+TO_WEBP = replace(REENCODE, media_type="image/gif", treatment=Treatment(output="image/webp"))
 IMAGE = {"type": "image/jpeg", "width": 10, "height": 10, "frames": 1}
 REFUSED = {"code": "image_undecodable", "message": "it is cut"}
 
@@ -31,6 +34,10 @@ def _unpack(request: Request, *untrusted: Any) -> Answer:
         (SNIFF, Sniffed("application/pdf", ("application/zip", "text/html"), Refused(ReasonCode.ENCRYPTED, "x"))),
         (REENCODE, Reencoded("image/jpeg", 10, 10, 5)),
         (REENCODE, Refused(ReasonCode.IMAGE_TOO_LARGE, "it is large")),
+        (KEEP, Reencoded("image/heic", 10, 10, 1)),
+        (KEEP, Refused(ReasonCode.TYPE_MISMATCH, "it is more than an image")),
+        (TO_WEBP, Reencoded("image/webp", 10, 10, 1)),
+        (TO_WEBP, Reencoded("image/gif", 10, 10, 5)),
     ],
 )
 def test_honest_answers_arrive(request_: Request, answer: Answer) -> None:
@@ -138,3 +145,14 @@ def test_any_other_end_is_an_outage(ending: Ending) -> None:
 def test_a_reply_does_not_count_once_the_child_has_crashed() -> None:
     reply = replies.pack(Reencoded("image/jpeg", 10, 10, 1))
     assert isinstance(endings.answer(REENCODE, Ending(Fate.SIGNALLED, signal.SIGSEGV, reply)), Refused)
+
+
+def test_another_type_than_asked_for_is_not_believed() -> None:
+    for request, media_type in ((KEEP, "image/jpeg"), (TO_WEBP, "image/jpeg"), (REENCODE, "image/webp")):
+        with pytest.raises(SandboxFailed):
+            replies.unpack(request, replies.pack(Reencoded(media_type, 10, 10, 1)))
+
+
+def test_a_request_arrives_as_it_was_sent() -> None:
+    for request in (SNIFF, REENCODE, KEEP, TO_WEBP):
+        assert Request.unpack(request.pack()) == request

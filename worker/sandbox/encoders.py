@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +15,8 @@ _JPEG_QUALITY, _WEBP_QUALITY, _AVIF_QUALITY = 85, 80, 60
 _WEBP_LOSSLESS = {"lossless": True, "exact": True, "effort": 0, "Q": 20}  # Q: effort too, where nothing is lost
 _WHITE = 255  # what shows through where a format has no transparency
 _LARGEST_AVIF = 16_384  # pixels to a side that libvips writes; AVIF itself holds 65,536
-_SPEED = 10  # of libavif: the fastest
+LONG_AVIF = {"quality": _AVIF_QUALITY, "speed": 10, "max_threads": 1}  # the fastest; the bytes depend on the threads
+"""For Pillow's encoder, which writes what libvips does not: AVIF that is longer, or moves. At 8 bits, in memory."""
 
 
 class Traits(NamedTuple):
@@ -87,11 +87,12 @@ ENCODERS: Mapping[str, Callable[[Any, int, Traits, int | None], None]] = {
 }
 
 
-def _long_avif(image: Any, target: int, quality: int) -> None:
-    """Through Pillow, at 8 bits, in memory; one thread, because the bytes depend on their number."""
+def to_pillow(image: Any) -> Image.Image:
+    """The same image in memory, at 8 bits."""
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[image.bands]
-    picture = Image.frombytes(mode, (image.width, image.height), image.cast("uchar", shift=True).write_to_memory())
-    file = io.BytesIO()
-    picture.save(file, AvifImagePlugin.AvifImageFile.format, quality=quality, speed=_SPEED, max_threads=1)
-    with open(target, "wb", closefd=False) as out:
-        out.write(file.getbuffer())
+    return Image.frombytes(mode, (image.width, image.height), image.cast("uchar", shift=True).write_to_memory())
+
+
+def _long_avif(image: Any, target: int, quality: int) -> None:
+    with open(target, "w+b", closefd=False) as out:
+        to_pillow(image).save(out, AvifImagePlugin.AvifImageFile.format, **LONG_AVIF | {"quality": quality})

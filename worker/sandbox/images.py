@@ -56,6 +56,9 @@ FORMATS: Mapping[str, Format] = {
     "image/bmp": Format(bmp_header.survey, bmp.reencode),
 }
 
+_LONGEST_PADDING = 16  # bytes: programs fill up the last word of a file
+_PADDING = frozenset(bytes(length) for length in range(_LONGEST_PADDING + 1))
+
 # What Python's and Pillow's decoders raise on a malformed file. Whatever else they raise is a fault of ours.
 _MALFORMED = (ValueError, SyntaxError, EOFError, LookupError, ArithmeticError, RuntimeError, struct.error, Warning)
 
@@ -99,8 +102,9 @@ def _reencode(source: int, output: Output, form: Format, limits: ImageLimits) ->
     with open(source, "rb", closefd=False) as file:
         file.seek(0)
         end = form.survey(file, Tally(limits))
-        if output.kept and end < file.seek(0, os.SEEK_END):
-            raise more_than_an_image(file.tell() - end)
+        file.seek(end)
+        if output.kept and file.read(_LONGEST_PADDING + 1) not in _PADDING:
+            raise more_than_an_image(file.seek(0, os.SEEK_END) - end)
         file.seek(0)
     outcome = form.reencode(source, output, limits)
     if output.kept:

@@ -57,6 +57,8 @@ def preload() -> None:
 def load(loader: str, original: int | bytes | mmap, limits: ImageLimits, **options: Any) -> Any:
     """Open an image, in a descriptor or in memory, with this loader and no other; decodes nothing yet.
 
+    The caller holds the original until the image has been saved.
+
     `fail_on="error"` refuses damaged data; libtiff calls a short read an error, not a truncation.
     Raises `Refusal` where the header breaks the limits, `pyvips.Error` where it makes no sense.
     """

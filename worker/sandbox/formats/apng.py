@@ -10,19 +10,20 @@ import io
 import struct
 from collections.abc import Iterator
 from itertools import count, takewhile
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyvips
+from PIL.PngImagePlugin import PngImageFile
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
 from worker.sandbox.encoders import PNG
+from worker.sandbox.formats.apng_writer import Control, Writer
 from worker.sandbox.formats.png_chunks import SIGNATURE, Chunk, chunks, pack
 from worker.sandbox.output import Output
 from worker.sandbox.refusal import check_frames, check_size, undecodable
 
 _COLOUR = (b"PLTE", b"tRNS", b"iCCP")  # what colours the pixels of every frame are
-_CONTROL = struct.Struct(">IIIIHHBB")  # the chunk fcTL after its sequence number
 
 
 class _Head(NamedTuple):
@@ -36,28 +37,15 @@ class _Head(NamedTuple):
     plays: int  # 0: for ever
 
 
-class _Control(NamedTuple):
-    """A frame's place, time and manner."""
-
-    width: int
-    height: int
-    x: int
-    y: int
-    delay_numerator: int
-    delay_denominator: int
-    disposal: int
-    blending: int
-
-
 class _Picture(NamedTuple):
     """Compressed pixels; without a control they are a default image that is no part of the animation."""
 
-    control: _Control | None
+    control: Control | None
     data: bytes
 
 
 def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
-    """Frame by frame: no more than one is in memory."""
+    """Frame by frame: no more than one is in memory, unless they are to be scaled down."""
     with open(source, "rb", closefd=False) as file, open(output.empty(), "wb", closefd=False) as out:
         file.seek(0)  # the position is the descriptor's: whoever looked before has moved it
         head = _read_head(file, limits)
@@ -65,7 +53,27 @@ def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
         frames = _write(out, head, _pictures(chunks(file)))
         if frames != head.frames:
             raise undecodable(f"the animation has {frames} frames and says that it has {head.frames}")
-    return output.several(head.width, head.height, frames)
+    if output.fits(head.width, head.height):
+        return output.several(head.width, head.height, frames)
+    return _scaled(output, head)
+
+
+def _scaled(output: Output, head: _Head) -> Reencoded:
+    """From what has been written: Pillow lays its frames over each other, and each becomes a whole one."""
+    original = output.read_back()
+    controls = [Control.unpack(chunk.data) for chunk in chunks(io.BytesIO(original)) if chunk.name == b"fcTL"]
+    with PngImageFile(io.BytesIO(original)) as film, open(output.empty(), "wb", closefd=False) as out:
+        writer = Writer(out, head.frames, head.plays)
+        defaults = [None] * (film.n_frames - len(controls))  # one image that is no part of the animation, or none
+        for number, control in enumerate([*defaults, *controls]):
+            film.seek(number)
+            image = output.fitted(vips.from_pillow(film.convert("RGBA")))
+            whole = control and control._replace(
+                width=image.width, height=image.height, x=0, y=0, disposal=0, blending=0
+            )
+            writer.add(whole, *encoded(image))
+        writer.finish()
+    return output.several(image.width, image.height, writer.frames)
 
 
 def _read_head(file: BinaryIO, limits: ImageLimits) -> _Head:
@@ -80,7 +88,7 @@ def _read_head(file: BinaryIO, limits: ImageLimits) -> _Head:
 
 
 def _pictures(stream: Iterator[Chunk]) -> Iterator[_Picture]:
-    control: _Control | None = None
+    control: Control | None = None
     data: list[bytes] = []
     sequence = count()
     for chunk in stream:
@@ -89,7 +97,7 @@ def _pictures(stream: Iterator[Chunk]) -> Iterator[_Picture]:
         if chunk.name == b"fcTL":
             if data:
                 yield _Picture(control, b"".join(data))
-            control, data = _Control._make(_CONTROL.unpack(chunk.data[4:])), []
+            control, data = Control.unpack(chunk.data), []
         elif chunk.name == b"IDAT":
             data.append(chunk.data)
         elif chunk.name == b"fdAT":
@@ -100,37 +108,24 @@ def _pictures(stream: Iterator[Chunk]) -> Iterator[_Picture]:
 
 def _write(out: BinaryIO, head: _Head, pictures: Iterator[_Picture]) -> int:
     """The number of frames that were written."""
-    frames, sequence, form = 0, count(), b""
+    writer = Writer(out, head.frames, head.plays)
     for index, picture in enumerate(pictures):
-        header, pixels = _remake(head, picture, first=index == 0)
-        if index == 0:
-            form = header[8:]
-            out.write(SIGNATURE + pack(b"IHDR", header) + pack(b"acTL", struct.pack(">II", head.frames, head.plays)))
-        if header[8:] != form:
-            raise undecodable("the frames of the animation are of different kinds")
-        if picture.control is not None:
-            frames += 1
-            out.write(pack(b"fcTL", struct.pack(">I", next(sequence)) + _CONTROL.pack(*picture.control)))
-        out.write(pack(b"fdAT", struct.pack(">I", next(sequence)) + pixels) if index else pack(b"IDAT", pixels))
-    out.write(pack(b"IEND", b""))
-    return frames
+        width, height = _checked_size(head, picture.control, first=index == 0)
+        alone = struct.pack(">II", width, height) + head.form
+        png = pack(b"IHDR", alone) + head.colour + pack(b"IDAT", picture.data) + pack(b"IEND", b"")
+        image = pyvips.Image.pngload_buffer(SIGNATURE + png, access="sequential", fail_on="error")
+        writer.add(picture.control, *encoded(vips.to_srgb(image)))
+    writer.finish()
+    return writer.frames
 
 
-def _remake(head: _Head, picture: _Picture, *, first: bool) -> tuple[bytes, bytes]:
-    """IHDR and compressed pixels of one frame, anew."""
-    width, height = _checked_size(head, picture.control, first=first)
-    ihdr = struct.pack(">II", width, height) + head.form
-    alone = pack(b"IHDR", ihdr) + head.colour + pack(b"IDAT", picture.data) + pack(b"IEND", b"")
-    remade = list(chunks(io.BytesIO(_recoded(SIGNATURE + alone))))
-    return remade[0].data, b"".join(chunk.data for chunk in remade if chunk.name == b"IDAT")
+def encoded(image: Any) -> tuple[bytes, bytes]:
+    """IHDR and compressed pixels of one frame."""
+    parts = list(chunks(io.BytesIO(image.pngsave_buffer(keep="none", **PNG))))
+    return parts[0].data, b"".join(part.data for part in parts if part.name == b"IDAT")
 
 
-def _recoded(png: bytes) -> bytes:
-    image = vips.to_srgb(pyvips.Image.pngload_buffer(png, access="sequential", fail_on="error"))
-    return bytes(image.pngsave_buffer(keep="none", **PNG))
-
-
-def _checked_size(head: _Head, control: _Control | None, *, first: bool) -> tuple[int, int]:
+def _checked_size(head: _Head, control: Control | None, *, first: bool) -> tuple[int, int]:
     if control is None:
         return head.width, head.height
     width, height, x, y = control[:4]

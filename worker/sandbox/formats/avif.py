@@ -1,24 +1,20 @@
-"""AVIF, still images."""
+"""AVIF, still or animated."""
 
 from __future__ import annotations
 
 from worker.sandbox import vips
 from worker.sandbox.answers import ImageLimits, Reencoded
 from worker.sandbox.encoders import Traits
-from worker.sandbox.formats import heif_items
+from worker.sandbox.formats import avif_sequence, heif_items
 from worker.sandbox.output import Output
-from worker.sandbox.refusal import undecodable
-
-_ANIMATED = b"avis"
 
 
 def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
-    """Raises `Refusal` for an animation: libvips would keep its first frame only."""
+    """libvips would keep the first frame only of an animation."""
     with open(source, "rb", closefd=False) as file:
-        file.seek(0)
-        if file.read(12)[8:] == _ANIMATED:
-            raise undecodable("it is an animated AVIF, and only still ones are accepted")
         code = heif_items.colour_code(file)
+        if heif_items.is_sequence(file):
+            return avif_sequence.reencode(file, code, output)
     image = vips.load("heifload", source, limits)
     if not vips.has_profile(image):
         vips.attach_code(image, code)

@@ -22,9 +22,11 @@ def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
     """Frame by frame: no more than one is in memory, unless the image is to be scaled down, or becomes another type."""
     screen, frames = _rewrite(source, output)
     if frames == 1 and output.converts:
-        return output.still(vips.load("gifload", output.read_back(), limits), Traits(lossless=True))
+        written = output.read_back()  # held for as long as libvips reads it
+        return output.still(vips.load("gifload", written, limits), Traits(lossless=True))
     if not output.fits(screen.width, screen.height):
-        film = output.fitted(vips.load("gifload", output.read_back(), limits, n=-1))
+        written = output.read_back()
+        film = output.fitted(vips.load("gifload", written, limits, n=-1))
         vips.save(film, "gifsave", output.empty())
         return output.several(film.width, vips.page_height(film), frames)
     return output.several(screen.width, screen.height, frames)

@@ -5,6 +5,8 @@ libheif turns the image upright by itself, and its EXIF orientation is not to be
 
 from __future__ import annotations
 
+from typing import Any
+
 import pillow_heif
 
 from worker.sandbox import vips
@@ -24,9 +26,20 @@ def reencode(source: int, output: Output, limits: ImageLimits) -> Reencoded:
         width, height = primary.size
         check_size(width, height, limits)
         image = vips.from_pillow(primary.to_pillow())
+        if output.kept:
+            _decode_others(primary, limits)
     profile, nclx = primary.info.get("icc_profile"), primary.info.get("nclx_profile")
     if profile:
         vips.attach_profile(image, profile)
     elif nclx:
         vips.attach_code(image, (nclx["color_primaries"], nclx["transfer_characteristics"]))
     return output.still(vips.to_srgb(image))
+
+
+def _decode_others(file: Any, limits: ImageLimits) -> None:
+    """Where the original is kept, all of its images must be sound."""
+    for number, image in enumerate(file):
+        if number != file.primary_index:
+            width, height = image.size
+            check_size(width, height, limits)
+            image.to_pillow()

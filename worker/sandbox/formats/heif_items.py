@@ -5,14 +5,16 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
+from worker.sandbox.formats import heif_locations, hevc_units
 from worker.sandbox.formats.heif_boxes import Box, boxes, content, inside
 from worker.sandbox.refusal import undecodable
 from worker.sandbox.tally import Tally
 
 _EFFORT = 10  # of a step: see `Tally`
-_TOP = frozenset({b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"moof", b"free", b"skip", b"uuid", b"wide"})
+_IMAGE = frozenset({b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"moof"})  # the last of these ends it
 _PROFILE_KINDS = (b"prof", b"rICC")
 _METADATA_KINDS = (b"Exif", b"mime", b"uri ")
+_HEVC_KINDS = (b"hvc1", b"hev1")
 _LARGEST_TABLE = 1 << 20  # bytes of a box that lists where items are
 
 
@@ -20,18 +22,25 @@ def survey(file: BinaryIO, tally: Tally) -> int:
     """Raises `Refusal` unless every box is whole, and what they promise is within the limits."""
     size, end, names = file.seek(0, 2), 0, set()
     for box in boxes(file, 0, size):
-        if box.end > size and box.name not in _TOP:
-            break  # no box, but what somebody has put behind the last
-        if box.end > size:
+        if box.end > size and box.name in _IMAGE:
             raise undecodable("it ends in the middle of a box")
         tally.step(_EFFORT)
         names.add(box.name)
         if box.name == b"meta":
             _survey_meta(file, box, tally)
-        end = box.end
-    if not {b"ftyp", b"meta"} <= names:
+        elif box.name == b"moov" and is_sequence(file):
+            _survey_tracks(file, box, tally)
+        if box.name in _IMAGE:
+            end = box.end
+    if b"ftyp" not in names or not names & {b"meta", b"moov"}:
         raise undecodable("it holds no image")
     return end
+
+
+def is_sequence(file: BinaryIO) -> bool:
+    """Is it an animated AVIF? Such a one holds its first frame as a still image, too."""
+    file.seek(0)
+    return file.read(12)[4:] == b"ftypavis"
 
 
 def colour_code(file: BinaryIO) -> tuple[int, int] | None:
@@ -54,39 +63,30 @@ def _survey_meta(file: BinaryIO, meta: Box, tally: Tally) -> None:
     _survey_items(file, meta, tally)
 
 
+def _survey_tracks(file: BinaryIO, moov: Box, tally: Tally) -> None:
+    """The frames of the first track; others hold their transparency, or sound."""
+    path = (b"trak", b"mdia", b"minf", b"stbl")
+    for table in inside(file, moov, *path):
+        sizes = [content(file, box, 12) for box in inside(file, table, b"stsz")]
+        entries = [content(file, box, 44)[40:].ljust(4, b"\0") for box in inside(file, table, b"stsd")]
+        if not sizes or not entries:
+            raise undecodable("a track of it is not described")
+        count = int.from_bytes(sizes[0][8:])
+        tally.announced(count)
+        for _ in range(count):
+            tally.frame(*struct.unpack(">HH", entries[0]))
+        return
+
+
 def _survey_items(file: BinaryIO, meta: Box, tally: Tally) -> None:
-    metadata = set()
+    kinds: dict[int, bytes] = {}
     for box in inside(file, meta, b"iinf", b"infe"):
         tally.step(_EFFORT)
-        metadata.add(_metadata_item(content(file, box, 16)))
+        kinds.update([heif_locations.kind(content(file, box, 16))])
     for box in inside(file, meta, b"iloc"):
-        for item, length in _lengths(content(file, box, _LARGEST_TABLE)):
-            tally.step(_EFFORT)
-            if item in metadata:
-                tally.metadata(length)
-
-
-def _metadata_item(info: bytes) -> int | None:
-    """The number of an item, if it is metadata."""
-    width = 4 if info[:1] == b"\x03" else 2  # bytes of the number
-    is_metadata = info[4 + width + 2 :][:4] in _METADATA_KINDS
-    return int.from_bytes(info[4 : 4 + width]) if is_metadata else None
-
-
-def _lengths(table: bytes) -> list[tuple[int, int]]:
-    """The number of each item, and how many bytes each of its pieces has; as far as the table goes."""
-    version, widths = table[0], int.from_bytes(table[4:6])
-    offset, length, base, index = (widths >> shift & 15 for shift in (12, 8, 4, 0))
-    wide = 4 if version == 2 else 2
-    method, index = (2, index) if version else (0, 0)
-    found, at = [], 6 + wide
-    while at + wide <= len(table):
-        item = int.from_bytes(table[at : at + wide])
-        at += wide + method + 2 + base
-        pieces = int.from_bytes(table[at : at + 2])
-        at += 2
-        for _ in range(min(pieces, len(table))):
-            at += index + offset
-            found.append((item, int.from_bytes(table[at : at + length])))
-            at += length
-    return found
+        for item, pieces in heif_locations.places(content(file, box, _LARGEST_TABLE)).items():
+            tally.step(_EFFORT * len(pieces))
+            if kinds.get(item) in _METADATA_KINDS:
+                tally.metadata(sum(piece.length for piece in pieces))
+            elif kinds.get(item) in _HEVC_KINDS:
+                hevc_units.check(file, pieces)
