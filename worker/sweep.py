@@ -26,6 +26,7 @@ from worker.telemetry import Log
 from worker.tidy import Tidier
 
 _BATCH = 500
+_MOST_BATCHES = 10  # of one sweep: while a long backlog is enqueued again, leases end as well
 _FAULTS = 3  # of the store in one sweep; whoever is away is not asked 500 times
 _STALE_UPLOADS_SECONDS = 600.0  # between two looks at what nobody may ever look at
 
@@ -144,7 +145,8 @@ class Sweeper:
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""
-        while ids := self._take_unqueued():
+        for _ in range(_MOST_BATCHES):
+            ids = self._take_unqueued()
             for at, scan_id in enumerate(ids):
                 try:
                     self._queue.enqueue(scan_id)

@@ -194,6 +194,16 @@ def test_the_scans_that_redis_lost_are_enqueued_by_the_thousand(system: System) 
     assert system.queue.waiting() == count
 
 
+def test_a_backlog_that_redis_lost_keeps_no_lease_from_ending(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other steps have their turn again after so many scans, however many there are."""
+    monkeypatch.setattr(sweep, "_BATCH", 1)
+    for _ in range(sweep._MOST_BATCHES + 1):
+        system.amend(system.upload(b"hello").id, enqueued_at=None)
+    sweeper = system.sweeper()
+    assert sweeper.sweep().enqueued == sweep._MOST_BATCHES
+    assert sweeper.sweep().enqueued == 1
+
+
 def test_superseded_objects_are_removed_and_those_of_a_later_decision_are_not(
     system: System, calendar: Calendar
 ) -> None:
