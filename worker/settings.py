@@ -127,6 +127,13 @@ class Settings(BaseSettings):
             raise ValueError("not fit for production: " + "; ".join(faults))
         return self
 
+    @model_validator(mode="after")
+    def _quarantine_is_apart(self) -> Self:
+        """In any environment: in one bucket, `reconcile` would take what is promoted for litter in quarantine."""
+        if self.quarantine_bucket == self.clean_bucket:
+            raise ValueError("quarantine and clean are one bucket, expected two")
+        return self
+
     def _weaknesses(self) -> list[str]:
         faults = []
         if not {"database_url", "redis_url", "clamd"} <= self.model_fields_set:
