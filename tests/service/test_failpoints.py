@@ -6,10 +6,11 @@ nothing clean that should not be, nothing left behind.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,7 @@ from tests.system import Calendar, System, incoming
 from worker import clock
 from worker.adapters import object_store
 from worker.canaries import eicar, encrypted_zip
+from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
 from worker.operations import Operations
 from worker.scan import Cause, Mover, ReasonCode, Status
@@ -256,6 +258,30 @@ def _begun(system: System) -> str:
     scan = system.intake()._begin(incoming())
     system.objects.put(system.settings.quarantine_bucket, sealed_key(scan.id), PDF)
     return scan.id
+
+
+def test_an_upload_that_is_erased_meanwhile_and_then_killed_anywhere(system: System, calendar: Calendar) -> None:
+    """The sweeper has looked by then, one lease after the erasure: an upload's own lease is longer."""
+    points = effects.recorded(system.objects, partial(_upload_erased_meanwhile, system, calendar))
+    for point in points:
+        assert _killed(system, point, partial(_upload_erased_meanwhile, calendar=calendar)), point
+    system.recover(calendar)
+    _judge(system, {}, Status.EXPIRED, Status.ERASED)
+
+
+def _upload_erased_meanwhile(system: System, calendar: Calendar) -> None:
+    def erase() -> None:
+        _erase(system.newest().id, system)
+        calendar.pass_time(system.settings.lease_seconds + 1)
+        system.sweep()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield PDF
+        await asyncio.to_thread(erase)
+        yield PDF
+
+    with suppress(UploadOvertaken):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
 
 
 @pytest.mark.parametrize("worked", [False, True], ids=["waiting", "promoted"])

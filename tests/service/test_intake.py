@@ -184,7 +184,7 @@ def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
 
     def erase() -> None:
         operations.erase(system.newest(), "service:default", "request-2")
-        calendar.pass_time(system.settings.lease_seconds + 1)
+        calendar.pass_time(system.settings.receive_lease + 1)
         system.sweep()
         assert system.newest().tidy_at is None
 
