@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,8 +18,10 @@ from pydantic import SecretStr
 from tests.system import Calendar, System, chunks, incoming
 from worker import clock
 from worker.adapters.object_store import ObjectStore
+from worker.canaries import eicar
 from worker.errors import DatabaseUnavailable, StoreUnavailable
 from worker.intake import FileTooLarge, Intake, UploadOvertaken, UploadStalled
+from worker.keys import sealed_key
 from worker.operations import Operations
 from worker.scan import Scan, Status
 from worker.settings import MIB
@@ -210,6 +214,26 @@ def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
         asyncio.run(system.intake().receive(incoming(), body(), dict))
     system.recover(calendar)
     assert (system.newest().status, system.quarantined(), _multipart_uploads(system)) == (Status.ERASED, [], 0)
+
+
+def test_a_call_to_a_slow_store_that_lands_after_the_scan_leaves_nothing(system: System, calendar: Calendar) -> None:
+    """boto3 has asked again meanwhile, and the upload was taken in, scanned and deleted."""
+
+    class Slow(ObjectStore):
+        """A store that answers only when it is asked a second time."""
+
+        def put(self, bucket: str, key: str, body: bytes) -> str:
+            time.sleep(1)
+            return super().put(bucket, key, body)
+
+    slow = replace(system, settings=system.settings.model_copy(update={"s3_timeout": 1.0}))
+    slow.objects = Slow(connect_timeout=2, timeout=10)
+    scan = slow.upload(eicar())
+    assert system.work(scan.id).status is Status.INFECTED
+    system.objects.put(system.settings.quarantine_bucket, sealed_key(scan.id), eicar())
+    system.recover(calendar)
+    assert (system.quarantined(), system.scan(scan.id).tidy_at) == ([], None)
+    assert system.upload(b"hello").tidy_at is None, "a store that answers at once is not asked again"
 
 
 def test_an_upload_whose_acceptance_nobody_heard_of_keeps_its_bytes(
