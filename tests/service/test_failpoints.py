@@ -186,16 +186,19 @@ def test_a_worker_that_stalls_anywhere_and_wakes_up_too_late(system: System, cal
 
 def test_an_object_that_is_swapped_anywhere(system: System, calendar: Calendar) -> None:
     file, evil = FILES["document"], PDF.replace(b"1 0 obj", b"6 6 obj")
-    points = {}
+    points, outcomes = {}, set()
     for point in effects.recorded(system.objects, _scanned(system, file)):
         scan_id = _upload(system, file)
         points[scan_id] = point
-        with effects.at(system.objects, point, partial(_swap, system, scan_id, evil)):
+        with effects.at(system.objects, point, partial(_swap, system, scan_id, evil)) as reached:
             ended = system.work(scan_id)
+        assert reached, point
+        outcomes.add(ended.status)
         if ended.status is Status.CLEAN:
             assert system.read(ended) == file.data, point
         else:
             assert [reason.code for reason in ended.reasons] == [ReasonCode.CONTENT_CHANGED], point
+    assert outcomes == {Status.CLEAN, Status.REJECTED}, "swapped after the fetch, and before"
     system.recover(calendar)
     _judge(system, points, Status.CLEAN, Status.REJECTED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -192,6 +193,16 @@ def test_the_scans_that_redis_lost_are_enqueued_by_the_thousand(system: System) 
     system.flush_queue()
     assert system.sweep().enqueued == count
     assert system.queue.waiting() == count
+
+
+def test_sweepers_that_run_at_once_hand_each_scan_over_once(system: System) -> None:
+    scans = [system.upload(b"hello").id for _ in range(20)]
+    for scan_id in scans:
+        system.amend(scan_id, enqueued_at=None)
+    system.flush_queue()
+    with ThreadPoolExecutor(4) as pool:
+        swept = list(pool.map(lambda _: system.sweeper().sweep().enqueued, range(4)))
+    assert (sum(swept), system.queue.waiting()) == (len(scans), len(scans))
 
 
 def test_a_backlog_that_redis_lost_keeps_no_lease_from_ending(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
