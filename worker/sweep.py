@@ -20,7 +20,7 @@ from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.policy import PolicyFile
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
-from worker.store import backlog, scans
+from worker.store import backlog, events, scans
 from worker.store.database import Database
 from worker.telemetry import Log
 from worker.tidy import Tidier
@@ -28,6 +28,7 @@ from worker.tidy import Tidier
 _BATCH = 500
 _MOST_BATCHES = 10  # of one sweep: while a long backlog is enqueued again, leases end as well
 _FAULTS = 3  # of the store in one sweep; whoever is away is not asked 500 times
+_LOST = "the worker was lost"
 _STALE_UPLOADS_SECONDS = 600.0  # between two looks at what nobody may ever look at
 
 
@@ -91,11 +92,18 @@ class Sweeper:
         for scan in self._found(over):
             if scan.attempts < self._settings.max_attempts:
                 values = {"token": None, "lease_until": None, "enqueued_at": None}
-                swept.leases_ended += self._move(scan, Status.QUEUED, "the worker was lost", over, **values)
+                swept.leases_ended += self._move(scan, Status.QUEUED, _LOST, over, **values)
                 continue
-            why = f"worker lost {scan.attempts} times"
+            why = self._gave_up_because(scan)
             error = {"code": "worker_lost", "message": why, "retryable": True}
             swept.failed += self._move(scan, Status.FAILED, why, over, error=error)
+
+    def _gave_up_because(self, scan: Scan) -> str:
+        """Other faults may have used up attempts as well: whoever reads this must not look for more dead workers."""
+        with self._database.read() as connection:
+            lost = 1 + events.count(connection, scan, _LOST)
+        times = "once" if lost == 1 else f"{lost} times"
+        return f"worker lost {times}" + (f" in {scan.attempts} attempts" if lost < scan.attempts else "")
 
     def _give_up_uploads(self, swept: Swept) -> None:
         """Uploads whose API process is silent."""

@@ -89,6 +89,17 @@ def test_a_lost_worker_s_scan_starts_over_and_fails_in_the_end(system: System) -
     assert len(system.quarantined()) == 1
 
 
+def test_attempts_that_failed_otherwise_are_not_told_as_lost_workers(system: System) -> None:
+    scan = system.upload(b"hello")
+    past = clock.now() - timedelta(seconds=1)
+    for attempt in (2, 3):
+        system.amend(scan.id, status="scanning", attempts=attempt, token="dead", lease_until=past)
+        system.sweep()
+    ended = system.scan(scan.id)
+    assert ended.status is Status.FAILED
+    assert (ended.error or {})["message"] == "worker lost 2 times in 3 attempts"
+
+
 def test_a_living_worker_s_scan_is_left_alone(system: System) -> None:
     scan = system.upload(b"hello")
     system.amend(scan.id, status="scanning", token="alive", lease_until=clock.now() + LONG_AGO)
