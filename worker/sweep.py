@@ -80,13 +80,16 @@ class Sweeper:
         return swept
 
     def _bear(self, faults: list[Exception]) -> None:
-        """No worker could renew its lease while the database was away: each gets the time to come back."""
+        """Nobody could renew a lease while the database was away: everybody gets the time to come back."""
         if any(isinstance(fault, DatabaseUnavailable) for fault in faults):
             self._patient_until = time.monotonic() + self._settings.lease_seconds
 
+    def _is_patient(self) -> bool:
+        return time.monotonic() < self._patient_until
+
     def _end_leases(self, swept: Swept) -> None:
         """Scans whose worker is silent: again, or `failed` where it was lost too often."""
-        if time.monotonic() < self._patient_until:
+        if self._is_patient():
             return
         over = backlog.lost_workers(clock.now())
         for scan in self._found(over):
@@ -107,6 +110,8 @@ class Sweeper:
 
     def _give_up_uploads(self, swept: Swept) -> None:
         """Uploads whose API process is silent."""
+        if self._is_patient():
+            return
         abandoned = backlog.abandoned_uploads(clock.now())
         values = {"tidy_at": clock.now() + self._lease}
         for scan in self._found(abandoned):
