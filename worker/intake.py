@@ -17,7 +17,7 @@ from typing import Any
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable, StoreUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
 from worker.keys import sealed_key
 from worker.policy import PolicyFile
 from worker.quarantine import QuarantineWriter
@@ -92,6 +92,8 @@ class Intake:
             return await asyncio.to_thread(self._accept, scan, content, metadata(), tidy_at)
         except BaseException as fault:  # also a cancelled request: nothing may stay behind
             await asyncio.shield(self._give_up(scan, writer, fault))
+            if isinstance(fault, ObjectMissing):  # whoever gave the upload up has thrown its parts away
+                raise UploadOvertaken from fault
             raise
 
     async def _fill(self, scan: Scan, writer: QuarantineWriter, incoming: Incoming, body: AsyncIterator[bytes]) -> None:

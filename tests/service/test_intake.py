@@ -178,6 +178,23 @@ def test_an_upload_that_the_sweeper_gave_up_leaves_nothing(system: System) -> No
     assert system.newest().tidy_at is not None, "another call of ours may still be under way"
 
 
+def test_an_upload_whose_parts_were_thrown_away_can_be_sent_again(small_policy: System) -> None:
+    """It was given up meanwhile; that the store knows nothing of it any more is no fault of ours."""
+    system = small_policy
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * (5 * MIB)
+        while _multipart_uploads(system) == 0:
+            await asyncio.sleep(0.01)
+        system.amend(system.newest().id, status="expired", finished_at=clock.now(), tidy_at=clock.now())
+        system.sweep()
+        yield b"x"
+
+    with pytest.raises(UploadOvertaken):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
+    assert (system.quarantined(), _multipart_uploads(system)) == ([], 0)
+
+
 @pytest.mark.parametrize("ending", ["in parts", "at once"])
 def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
     small_policy: System, calendar: Calendar, ending: str
