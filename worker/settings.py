@@ -78,7 +78,10 @@ class Settings(BaseSettings):
     sandbox_output: int = Field(512 * MIB, description="bytes that one call may write")
 
     # Recovery
-    receive_timeout: float = Field(86400, description="multipart uploads that nobody ends for so long are aborted")
+    receive_timeout: float = Field(
+        86400,
+        description="so old, a multipart upload is aborted, and a file that its service never had scanned is reported",
+    )
     enqueue_grace: float = Field(10, description="how long after its enqueue a task is not enqueued again")
 
     @field_validator("clamd", mode="before")
