@@ -12,6 +12,7 @@ from worker.store.database import Database
 from worker.telemetry import Log
 
 TICK = 0.02  # seconds between two looks; one query for everybody who waits
+_AWAY_SECONDS = 1.0  # before the next look at a database that was away
 
 
 class Waiting:
@@ -47,12 +48,12 @@ class Waiting:
     async def _look(self) -> None:
         while self._waiters:
             try:
-                ended = await asyncio.to_thread(self._ended, set(self._waiters))
+                self._wake(await asyncio.to_thread(self._ended, set(self._waiters)))
+                pause = TICK
             except DatabaseUnavailable as fault:
                 telemetry.warn(Log.REQUEST_FAILED, error=fault.message)
-                ended = set()
-            self._wake(ended)
-            await asyncio.sleep(TICK)
+                pause = _AWAY_SECONDS
+            await asyncio.sleep(pause)
 
     def _wake(self, ids: set[str]) -> None:
         for waiter in [each for scan_id in ids for each in self._waiters.get(scan_id, ())]:

@@ -17,7 +17,7 @@ Read `scan`, `intake` and `pipeline` first. Imports point downwards; `pyproject.
 
 What is left behind                       is found by
 a row without its bytes (`receiving`)     intake when the upload breaks off, else the sweeper (`lease_until`)
-a scan that no task stands for            the sweeper, from `enqueued_at` and the head of the queue
+a scan that no task stands for            the sweeper: `enqueued_at` is empty, or older than what is next in Redis' line
 a scan whose worker died (`lease_until`)  the sweeper: `scanning` starts over, `settling` is handed over again
 bytes where none should be (`tidy_at`)    the sweeper: whoever ends or takes a scan that another may still be writing
                                           for has both buckets looked at one lease later

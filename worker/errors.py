@@ -133,13 +133,13 @@ class ScratchChanged(Transient):
     code = "scratch_changed"
 
 
-class ObjectMissing(LazarettoError):
+class ObjectMissing(Internal):
     """There is no such object."""
 
     code = "object_missing"
 
 
-class ContentChanged(LazarettoError):
+class ContentChanged(Internal):
     """The object is not the bytes on record."""
 
     code = "content_changed"

@@ -17,7 +17,7 @@ from typing import Any
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable, StoreUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
 from worker.keys import sealed_key
 from worker.policy import PolicyFile
 from worker.quarantine import QuarantineWriter
@@ -86,10 +86,14 @@ class Intake:
         writer = QuarantineWriter(self._objects, self._settings.quarantine_bucket, key, self._settings.part_size)
         try:
             await self._fill(scan, writer, incoming, body)
+            begun = time.monotonic()
             content = await writer.close()
-            return await asyncio.to_thread(self._accept, scan, content, metadata())
+            tidy_at = self._in_a_lease() if self._may_land_twice(time.monotonic() - begun) else None
+            return await asyncio.to_thread(self._accept, scan, content, metadata(), tidy_at)
         except BaseException as fault:  # also a cancelled request: nothing may stay behind
             await asyncio.shield(self._give_up(scan, writer, fault))
+            if isinstance(fault, ObjectMissing):  # whoever gave the upload up has thrown its parts away
+                raise UploadOvertaken from fault
             raise
 
     async def _fill(self, scan: Scan, writer: QuarantineWriter, incoming: Incoming, body: AsyncIterator[bytes]) -> None:
@@ -148,7 +152,11 @@ class Intake:
             scans.add(connection, scan, Cause(Mover.SERVICE, "upload begun", incoming.actor))
         return scan
 
-    def _accept(self, scan: Scan, content: Content, metadata: dict[str, Any]) -> Scan:
+    def _may_land_twice(self, seconds: float) -> bool:
+        """A store that was silent for so long was asked again, and may yet carry out the first call: after the scan."""
+        return seconds >= self._settings.s3_timeout
+
+    def _accept(self, scan: Scan, content: Content, metadata: dict[str, Any], tidy_at: datetime | None) -> Scan:
         cause = Cause(Mover.INTAKE, f"{content.size} bytes are in quarantine")
         values = {
             "enqueued_at": clock.now(),
@@ -157,6 +165,7 @@ class Intake:
             "sha256": content.sha256,
             "etag": content.etag,
             "metadata": metadata,
+            "tidy_at": tidy_at,
         }
         with self._database.write() as connection:
             accepted = scans.move(connection, scan.id, Status.RECEIVING, Status.QUEUED, cause, **values)

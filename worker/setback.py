@@ -64,7 +64,7 @@ def _queue(connection: Connection, scan: Scan, fault: Exception, actor: str, dec
 
 
 def _repeat_settling(connection: Connection, scan: Scan, fault: Exception, seconds: float) -> None:
-    """The lease of nobody ends when it is time; then the sweeper hands the scan over again."""
+    """Nobody holds the scan for so long; once that lease is over, the sweeper hands it to the next worker."""
     until = clock.now() + timedelta(seconds=seconds)
     claims.amend(connection, scan, **_LET_GO, lease_until=until, error=told(fault), setbacks=scan.setbacks + 1)
 

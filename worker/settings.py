@@ -78,7 +78,10 @@ class Settings(BaseSettings):
     sandbox_output: int = Field(512 * MIB, description="bytes that one call may write")
 
     # Recovery
-    receive_timeout: float = Field(86400, description="multipart uploads that nobody ends for so long are aborted")
+    receive_timeout: float = Field(
+        86400,
+        description="so old, a multipart upload is aborted, and a file that its service never had scanned is reported",
+    )
     enqueue_grace: float = Field(10, description="how long after its enqueue a task is not enqueued again")
 
     @field_validator("clamd", mode="before")
@@ -125,6 +128,13 @@ class Settings(BaseSettings):
     def _strong_in_production(self) -> Self:
         if self.env is Environment.PRODUCTION and (faults := self._weaknesses()):
             raise ValueError("not fit for production: " + "; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
+    def _quarantine_is_apart(self) -> Self:
+        """In any environment: in one bucket, `reconcile` would take what is promoted for litter in quarantine."""
+        if self.quarantine_bucket == self.clean_bucket:
+            raise ValueError("quarantine and clean are one bucket, expected two")
         return self
 
     def _weaknesses(self) -> list[str]:

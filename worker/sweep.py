@@ -20,13 +20,15 @@ from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.policy import PolicyFile
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
-from worker.store import backlog, scans
+from worker.store import backlog, events, scans
 from worker.store.database import Database
 from worker.telemetry import Log
 from worker.tidy import Tidier
 
 _BATCH = 500
+_MOST_BATCHES = 10  # of one sweep: while a long backlog is enqueued again, leases end as well
 _FAULTS = 3  # of the store in one sweep; whoever is away is not asked 500 times
+_LOST = "the worker was lost"
 _STALE_UPLOADS_SECONDS = 600.0  # between two looks at what nobody may ever look at
 
 
@@ -78,26 +80,38 @@ class Sweeper:
         return swept
 
     def _bear(self, faults: list[Exception]) -> None:
-        """No worker could renew its lease while the database was away: each gets the time to come back."""
+        """Nobody could renew a lease while the database was away: everybody gets the time to come back."""
         if any(isinstance(fault, DatabaseUnavailable) for fault in faults):
             self._patient_until = time.monotonic() + self._settings.lease_seconds
 
+    def _is_patient(self) -> bool:
+        return time.monotonic() < self._patient_until
+
     def _end_leases(self, swept: Swept) -> None:
         """Scans whose worker is silent: again, or `failed` where it was lost too often."""
-        if time.monotonic() < self._patient_until:
+        if self._is_patient():
             return
         over = backlog.lost_workers(clock.now())
         for scan in self._found(over):
             if scan.attempts < self._settings.max_attempts:
                 values = {"token": None, "lease_until": None, "enqueued_at": None}
-                swept.leases_ended += self._move(scan, Status.QUEUED, "the worker was lost", over, **values)
+                swept.leases_ended += self._move(scan, Status.QUEUED, _LOST, over, **values)
                 continue
-            why = f"worker lost {scan.attempts} times"
+            why = self._gave_up_because(scan)
             error = {"code": "worker_lost", "message": why, "retryable": True}
             swept.failed += self._move(scan, Status.FAILED, why, over, error=error)
 
+    def _gave_up_because(self, scan: Scan) -> str:
+        """Other faults may have used up attempts as well: whoever reads this must not look for more dead workers."""
+        with self._database.read() as connection:
+            lost = 1 + events.count(connection, scan, _LOST)
+        times = "once" if lost == 1 else f"{lost} times"
+        return f"worker lost {times}" + (f" in {scan.attempts} attempts" if lost < scan.attempts else "")
+
     def _give_up_uploads(self, swept: Swept) -> None:
         """Uploads whose API process is silent."""
+        if self._is_patient():
+            return
         abandoned = backlog.abandoned_uploads(clock.now())
         values = {"tidy_at": clock.now() + self._lease}
         for scan in self._found(abandoned):
@@ -144,7 +158,8 @@ class Sweeper:
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""
-        while ids := self._take_unqueued():
+        for _ in range(_MOST_BATCHES):
+            ids = self._take_unqueued()
             for at, scan_id in enumerate(ids):
                 try:
                     self._queue.enqueue(scan_id)

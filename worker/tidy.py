@@ -24,6 +24,7 @@ class Tidier:
         self._database, self._objects = database, objects
         self._quarantine, self._clean = settings.quarantine_bucket, settings.clean_bucket
         self._lease = timedelta(seconds=settings.lease_seconds)
+        self._receive_lease = timedelta(seconds=settings.receive_lease)
 
     def tidy(self, scan: Scan) -> None:
         """Empty both buckets of what `scan`, which has ended, does not own. Raises what the store raises."""
@@ -48,8 +49,9 @@ class Tidier:
                 self._objects.delete(self._clean, key)
 
     def _record(self, scan: Scan) -> None:
-        """Once more, one lease after the end, unless that was it."""
-        once_more = (scan.finished_at or clock.now()) + self._lease
+        """Once more, one lease after the end, unless that was it; an upload's own where its last byte never came."""
+        lease = self._receive_lease if scan.sha256 is None else self._lease
+        once_more = (scan.finished_at or clock.now()) + lease
         values = {"tidy_at": None if once_more <= clock.now() else once_more}
         if scan.status not in HELD:
             values["quarantine_key"] = None

@@ -6,10 +6,11 @@ nothing clean that should not be, nothing left behind.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,7 @@ from tests.system import Calendar, System, incoming
 from worker import clock
 from worker.adapters import object_store
 from worker.canaries import eicar, encrypted_zip
+from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
 from worker.operations import Operations
 from worker.scan import Cause, Mover, ReasonCode, Status
@@ -184,16 +186,19 @@ def test_a_worker_that_stalls_anywhere_and_wakes_up_too_late(system: System, cal
 
 def test_an_object_that_is_swapped_anywhere(system: System, calendar: Calendar) -> None:
     file, evil = FILES["document"], PDF.replace(b"1 0 obj", b"6 6 obj")
-    points = {}
+    points, outcomes = {}, set()
     for point in effects.recorded(system.objects, _scanned(system, file)):
         scan_id = _upload(system, file)
         points[scan_id] = point
-        with effects.at(system.objects, point, partial(_swap, system, scan_id, evil)):
+        with effects.at(system.objects, point, partial(_swap, system, scan_id, evil)) as reached:
             ended = system.work(scan_id)
+        assert reached, point
+        outcomes.add(ended.status)
         if ended.status is Status.CLEAN:
             assert system.read(ended) == file.data, point
         else:
             assert [reason.code for reason in ended.reasons] == [ReasonCode.CONTENT_CHANGED], point
+    assert outcomes == {Status.CLEAN, Status.REJECTED}, "swapped after the fetch, and before"
     system.recover(calendar)
     _judge(system, points, Status.CLEAN, Status.REJECTED)
 
@@ -256,6 +261,30 @@ def _begun(system: System) -> str:
     scan = system.intake()._begin(incoming())
     system.objects.put(system.settings.quarantine_bucket, sealed_key(scan.id), PDF)
     return scan.id
+
+
+def test_an_upload_that_is_erased_meanwhile_and_then_killed_anywhere(system: System, calendar: Calendar) -> None:
+    """The sweeper has looked by then, one lease after the erasure: an upload's own lease is longer."""
+    points = effects.recorded(system.objects, partial(_upload_erased_meanwhile, system, calendar))
+    for point in points:
+        assert _killed(system, point, partial(_upload_erased_meanwhile, calendar=calendar)), point
+    system.recover(calendar)
+    _judge(system, {}, Status.EXPIRED, Status.ERASED)
+
+
+def _upload_erased_meanwhile(system: System, calendar: Calendar) -> None:
+    def erase() -> None:
+        _erase(system.newest().id, system)
+        calendar.pass_time(system.settings.lease_seconds + 1)
+        system.sweep()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield PDF
+        await asyncio.to_thread(erase)
+        yield PDF
+
+    with suppress(UploadOvertaken):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
 
 
 @pytest.mark.parametrize("worked", [False, True], ids=["waiting", "promoted"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,8 +18,10 @@ from pydantic import SecretStr
 from tests.system import Calendar, System, chunks, incoming
 from worker import clock
 from worker.adapters.object_store import ObjectStore
+from worker.canaries import eicar
 from worker.errors import DatabaseUnavailable, StoreUnavailable
 from worker.intake import FileTooLarge, Intake, UploadOvertaken, UploadStalled
+from worker.keys import sealed_key
 from worker.operations import Operations
 from worker.scan import Scan, Status
 from worker.settings import MIB
@@ -174,6 +178,23 @@ def test_an_upload_that_the_sweeper_gave_up_leaves_nothing(system: System) -> No
     assert system.newest().tidy_at is not None, "another call of ours may still be under way"
 
 
+def test_an_upload_whose_parts_were_thrown_away_can_be_sent_again(small_policy: System) -> None:
+    """It was given up meanwhile; that the store knows nothing of it any more is no fault of ours."""
+    system = small_policy
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * (5 * MIB)
+        while _multipart_uploads(system) == 0:
+            await asyncio.sleep(0.01)
+        system.amend(system.newest().id, status="expired", finished_at=clock.now(), tidy_at=clock.now())
+        system.sweep()
+        yield b"x"
+
+    with pytest.raises(UploadOvertaken):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
+    assert (system.quarantined(), _multipart_uploads(system)) == ([], 0)
+
+
 @pytest.mark.parametrize("ending", ["in parts", "at once"])
 def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
     small_policy: System, calendar: Calendar, ending: str
@@ -184,7 +205,7 @@ def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
 
     def erase() -> None:
         operations.erase(system.newest(), "service:default", "request-2")
-        calendar.pass_time(system.settings.lease_seconds + 1)
+        calendar.pass_time(system.settings.receive_lease + 1)
         system.sweep()
         assert system.newest().tidy_at is None
 
@@ -210,6 +231,26 @@ def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
         asyncio.run(system.intake().receive(incoming(), body(), dict))
     system.recover(calendar)
     assert (system.newest().status, system.quarantined(), _multipart_uploads(system)) == (Status.ERASED, [], 0)
+
+
+def test_a_call_to_a_slow_store_that_lands_after_the_scan_leaves_nothing(system: System, calendar: Calendar) -> None:
+    """boto3 has asked again meanwhile, and the upload was taken in, scanned and deleted."""
+
+    class Slow(ObjectStore):
+        """A store that answers only when it is asked a second time."""
+
+        def put(self, bucket: str, key: str, body: bytes) -> str:
+            time.sleep(1)
+            return super().put(bucket, key, body)
+
+    slow = replace(system, settings=system.settings.model_copy(update={"s3_timeout": 1.0}))
+    slow.objects = Slow(connect_timeout=2, timeout=10)
+    scan = slow.upload(eicar())
+    assert system.work(scan.id).status is Status.INFECTED
+    system.objects.put(system.settings.quarantine_bucket, sealed_key(scan.id), eicar())
+    system.recover(calendar)
+    assert (system.quarantined(), system.scan(scan.id).tidy_at) == ([], None)
+    assert system.upload(b"hello").tidy_at is None, "a store that answers at once is not asked again"
 
 
 def test_an_upload_whose_acceptance_nobody_heard_of_keeps_its_bytes(

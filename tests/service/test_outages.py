@@ -182,17 +182,21 @@ def test_a_claim_survives_an_outage_of_the_database(system: System, monkeypatch:
     assert back.error["code"] == "database_unavailable"
 
 
-def test_after_an_outage_of_the_database_workers_get_time_to_come_back(
+def test_after_an_outage_of_the_database_everybody_gets_time_to_come_back(
     system: System, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody could renew a lease meanwhile; their scans must not count as lost."""
-    scan = system.upload(PDF, "report.pdf")
-    system.amend(scan.id, status="scanning", token="alive", lease_until=clock.now() - timedelta(seconds=1))
+    """Nobody could renew a lease meanwhile; their scans must not count as lost, nor their uploads as abandoned."""
+    scan, upload = system.upload(PDF, "report.pdf"), system.upload(PDF, "report.pdf")
+    past = clock.now() - timedelta(seconds=1)
+    system.amend(scan.id, status="scanning", token="alive", lease_until=past)
+    system.amend(upload.id, status="receiving", lease_until=past)
     sweeper = system.sweeper()
     with monkeypatch.context() as patch:
         patch.setattr(sweeper, "_database", Database("postgresql://nobody@127.0.0.1:1/none"))
         with pytest.raises(Exception, match="does not answer"):
             sweeper.sweep()
-    assert sweeper.sweep().leases_ended == 0
+    swept = sweeper.sweep()
+    assert (swept.leases_ended, swept.abandoned) == (0, 0)
     sweeper._patient_until = 0
-    assert sweeper.sweep().leases_ended == 1
+    swept = sweeper.sweep()
+    assert (swept.leases_ended, swept.abandoned) == (1, 1)

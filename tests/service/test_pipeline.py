@@ -174,7 +174,8 @@ def test_bytes_that_vanished_end_failed_after_the_attempts(system: System) -> No
     ended = system.scan(scan.id)
     assert ended.status is Status.FAILED
     assert ended.error is not None
-    assert ended.error["code"] == "object_missing"
+    assert (ended.error["code"], ended.error["message"]) == ("object_missing", "There is no such object.")
+    assert not any("s3://" in event.reason for event in system.story(scan.id)), "our addresses are for the log alone"
 
 
 def test_a_scanner_that_is_away_burns_no_attempt(system: System) -> None:

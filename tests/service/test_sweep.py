@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -86,6 +87,17 @@ def test_a_lost_worker_s_scan_starts_over_and_fails_in_the_end(system: System) -
     assert ended.error is not None
     assert ended.error["message"] == "worker lost 3 times"
     assert len(system.quarantined()) == 1
+
+
+def test_attempts_that_failed_otherwise_are_not_told_as_lost_workers(system: System) -> None:
+    scan = system.upload(b"hello")
+    past = clock.now() - timedelta(seconds=1)
+    for attempt in (2, 3):
+        system.amend(scan.id, status="scanning", attempts=attempt, token="dead", lease_until=past)
+        system.sweep()
+    ended = system.scan(scan.id)
+    assert ended.status is Status.FAILED
+    assert (ended.error or {})["message"] == "worker lost 2 times in 3 attempts"
 
 
 def test_a_living_worker_s_scan_is_left_alone(system: System) -> None:
@@ -192,6 +204,26 @@ def test_the_scans_that_redis_lost_are_enqueued_by_the_thousand(system: System) 
     system.flush_queue()
     assert system.sweep().enqueued == count
     assert system.queue.waiting() == count
+
+
+def test_sweepers_that_run_at_once_hand_each_scan_over_once(system: System) -> None:
+    scans = [system.upload(b"hello").id for _ in range(20)]
+    for scan_id in scans:
+        system.amend(scan_id, enqueued_at=None)
+    system.flush_queue()
+    with ThreadPoolExecutor(4) as pool:
+        swept = list(pool.map(lambda _: system.sweeper().sweep().enqueued, range(4)))
+    assert (sum(swept), system.queue.waiting()) == (len(scans), len(scans))
+
+
+def test_a_backlog_that_redis_lost_keeps_no_lease_from_ending(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other steps have their turn again after so many scans, however many there are."""
+    monkeypatch.setattr(sweep, "_BATCH", 1)
+    for _ in range(sweep._MOST_BATCHES + 1):
+        system.amend(system.upload(b"hello").id, enqueued_at=None)
+    sweeper = system.sweeper()
+    assert sweeper.sweep().enqueued == sweep._MOST_BATCHES
+    assert sweeper.sweep().enqueued == 1
 
 
 def test_superseded_objects_are_removed_and_those_of_a_later_decision_are_not(

@@ -51,6 +51,7 @@ def test_production_names_every_weakness_at_once() -> None:
         ({"scan_timeout": 3580}, "shorter than visibility_timeout"),
         ({"clamd": "tcp://clamd:abc"}, "expected unix:///path or tcp://host:port"),
         ({"clamd": "tcp://clamd"}, "expected unix:///path or tcp://host:port"),
+        ({"clean_bucket": "quarantine"}, "one bucket"),
         ({"port": 0}, "port"),
         ({"part_size": 1024}, "part_size"),
     ],

@@ -18,6 +18,9 @@ from worker.settings import Settings
 SCANS = "scans"
 SCAN_TASK = "lazaretto.scan"
 _AWAY_SECONDS = 5.0  # how long a queue that did not answer is not asked
+# How long a process that replaces another may take to start. After its own 4 s Celery kills it and begins again: on a
+# busy machine for ever.
+_START_SECONDS = 60.0
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _ENQUEUED_AT = "lazaretto_enqueued_at"
 
@@ -39,6 +42,7 @@ def make_celery(settings: Settings) -> Celery:
         task_time_limit=settings.task_limit,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
+        worker_proc_alive_timeout=_START_SECONDS,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # however long Redis is away

@@ -44,7 +44,8 @@ def renew_upload(connection: Connection, scan_id: str, until: datetime) -> bool:
 
 
 def mark_broken_off(connection: Connection, scan_id: str, tidy_at: datetime) -> bool:
-    """Have the sweeper look, after `tidy_at`, at what an upload that is over has left. False: it was accepted."""
+    """Have the sweeper look, after `tidy_at`, at what an upload that is over has left. False: it was accepted, which
+    is what puts the SHA-256 on record."""
     return scans.amend(connection, scan_id, table.c.sha256.is_(None), tidy_at=tidy_at)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from worker.scan import Cause, Event, Scan, Status
 from worker.store.tables import events
@@ -39,3 +39,9 @@ def of(connection: Connection, scan_id: str) -> list[Event]:
         )
         for row in connection.execute(mine)
     ]
+
+
+def count(connection: Connection, scan: Scan, reason: str) -> int:
+    """How often this happened to a scan in its present decision."""
+    same = (events.c.scan_id == scan.id, events.c.decision == scan.decision, events.c.reason == reason)
+    return connection.execute(select(func.count()).select_from(events).where(*same)).scalar_one()

@@ -108,19 +108,16 @@ scans = Table(
 Index("ix_scans_service_id", scans.c.service, desc(scans.c.id))  # a service's list
 Index("ix_scans_status_id", scans.c.status, desc(scans.c.id))  # a list by status
 Index("ix_scans_sha256", scans.c.sha256)  # what became of these bytes?
-# The sweeper: what is not ended is little, whatever the number of rows.
-Index(
-    "ix_scans_pending",
-    scans.c.status,
-    scans.c.updated_at,
-    sqlite_where=scans.c.finished_at.is_(None),
-    postgresql_where=scans.c.finished_at.is_(None),
-)
+# The sweeper: which scans does no task stand for? Few, whatever the number of rows, and of scans that wait.
+_pending = scans.c.finished_at.is_(None)
+Index("ix_scans_pending", scans.c.status, scans.c.enqueued_at, sqlite_where=_pending, postgresql_where=_pending)
 
 _untidy = and_(scans.c.tidy_at.is_not(None), scans.c.finished_at.is_not(None))
 Index("ix_scans_untidy", scans.c.tidy_at, sqlite_where=_untidy, postgresql_where=_untidy)
 _held = and_(scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(None))
-Index("ix_scans_held", scans.c.finished_at, sqlite_where=_held, postgresql_where=_held)
+Index("ix_scans_held", scans.c.status, scans.c.finished_at, sqlite_where=_held, postgresql_where=_held)
+_in_quarantine = scans.c.quarantine_key.is_not(None)
+Index("ix_scans_in_quarantine", scans.c.id, sqlite_where=_in_quarantine, postgresql_where=_in_quarantine)
 
 # What each worker's machine last found out about each scanner it uses: the API asks here, not clamd.
 scanners = Table(

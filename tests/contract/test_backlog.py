@@ -1,0 +1,91 @@
+"""What recovery asks for is little, and is found by an index: whatever the number of rows, and of scans that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, insert
+
+from worker import clock, migrations, services
+from worker.scan import Cause, Mover, Scan, Status
+from worker.store import backlog, inventory, scans
+from worker.store.database import Database
+from worker.store.tables import scans as table
+
+ROWS = 5000  # of each kind: ended, and waiting in Redis' line
+NOW = clock.now()
+LOST_BEFORE = NOW - timedelta(seconds=10)
+Ask = Callable[[Database], object]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """With many scans, for none of which the sweeper has anything to do."""
+    made = Database(database_url)
+    migrations.upgrade(made)
+    services.ensure_bootstrap_key(made, "key")
+    with made.write() as connection:
+        first = Scan(clock.new_id(), "default", Status.CLEAN, "a", None, NOW, NOW, finished_at=NOW)
+        scans.add(connection, first, Cause(Mover.SERVICE, "test"))
+        row = dict(connection.execute(table.select()).mappings().one())
+        ended, waiting = {"finished_at": NOW}, {"status": "queued", "enqueued_at": NOW, "quarantine_key": "k"}
+        rows = [row | kind | {"id": clock.new_id()} for kind in (ended, waiting) for _ in range(ROWS)]
+        connection.execute(insert(table), rows)
+        if connection.dialect.name == "postgresql":  # whose autovacuum does so; SQLite is never told
+            connection.exec_driver_sql("ANALYZE")
+    yield made
+    made.close()
+
+
+def _found(condition: Any) -> Ask:
+    def ask(database: Database) -> object:
+        with database.read() as connection:
+            return backlog.find(connection, condition, 500)
+
+    return ask
+
+
+def _unqueued(database: Database) -> object:
+    with database.write() as connection:
+        return backlog.take_unqueued(connection, NOW, LOST_BEFORE, 500)
+
+
+def _in_quarantine(database: Database) -> object:
+    return list(inventory.walk(database, inventory.in_quarantine(), 1000))
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (_unqueued, "ix_scans_pending"),
+        (_found(backlog.lost_workers(NOW)), "ix_scans_"),
+        (_found(backlog.abandoned_uploads(NOW)), "ix_scans_"),
+        (_found(backlog.held_before(NOW)), "ix_scans_held"),
+        (_found(backlog.untidy(NOW)), "ix_scans_untidy"),
+        (_in_quarantine, "ix_scans_in_quarantine"),
+    ],
+)
+def test_what_is_to_be_done_is_found_by_an_index(database: Database, ask: Ask, index: str) -> None:
+    plan = _plan(database, ask)
+    assert index in plan
+    assert "Seq Scan" not in plan
+    assert "SCAN scans" not in plan
+
+
+def _plan(database: Database, ask: Ask) -> str:
+    """How the database goes about what `ask` asks."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    ask(database)
+    event.remove(database.engine, "before_cursor_execute", note)
+    explain = "EXPLAIN " if database.engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+    statement, parameters = next(each for each in asked if "scans" in each[0])
+    with database.read() as connection:
+        return "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
