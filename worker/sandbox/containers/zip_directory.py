@@ -57,7 +57,7 @@ def find(file: BinaryIO) -> int | None:
     """Where the end record of a zip is; None where there is none. The last one is what most readers go by."""
     tail_start = max(0, size_of(file) - _END_FIELDS.size - _LONGEST_COMMENT)
     tail = at(file, tail_start, _END_FIELDS.size + _LONGEST_COMMENT)
-    place = tail.rfind(END, 0, len(tail) - _END_FIELDS.size + len(END))
+    place = tail.rfind(END, 0, max(0, len(tail) - _END_FIELDS.size + len(END)))
     return tail_start + place if place >= 0 else None
 
 
