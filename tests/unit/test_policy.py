@@ -98,3 +98,10 @@ def test_the_fingerprint_follows_the_content() -> None:
     same = Policy.model_validate(POLICY.model_dump())
     other = POLICY.model_copy(update={"max_frames": POLICY.max_frames + 1})
     assert same.fingerprint == POLICY.fingerprint != other.fingerprint
+
+
+def test_an_image_that_is_kept_as_it_is_may_be_nothing_else() -> None:
+    keeping = POLICY.model_copy(update={"images": POLICY.images.model_copy(update={"treatment": "keep"})})
+    verdict, reasons = decide(keeping, _findings("image/gif", "a.gif", also=("text/javascript",)))
+    assert (verdict, [reason.code for reason in reasons]) == (Status.REJECTED, [ReasonCode.TYPE_MISMATCH])
+    assert "text/javascript" in reasons[0].message

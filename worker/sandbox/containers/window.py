@@ -6,7 +6,6 @@ import io
 import os
 from typing import BinaryIO
 
-
 _FARTHEST = 2**63 - 1  # bytes; of an offset
 
 
