@@ -53,6 +53,7 @@ _KEPT = frozenset(
         "text/xml",
     }
 )
+_HOLDS_NOTHING = ("image/", "text/", "application/json")
 _FRONT = 64 * 1024  # bytes that tell what stands in front of an archive
 _MARKUP = ("text/html", "image/svg+xml")  # libmagic finds tags anywhere, a browser only at the beginning
 
@@ -100,7 +101,7 @@ def sniff(database: Any, source: int) -> Sniffed:
             media_type = hidden
         closed = _closed(media_type, file)
         others = tuple(sorted(also - {media_type}))
-        return Sniffed(media_type, others, closed and closed.refused, closed is not None and closed.exhausting)
+        return Sniffed(media_type, others, closed.refused, closed.exhausting) if closed else Sniffed(media_type, others)
 
 
 def _named(said: Any) -> tuple[str, str]:
@@ -144,7 +145,8 @@ def _closer(media_type: str, file: BinaryIO) -> str:
 
 
 def _closed(media_type: str, file: BinaryIO) -> Closed | None:
-    if media_type.startswith("image/"):  # re-encoded, with nothing of what else is in it
+    # Images are re-encoded, with nothing of what else is in them; text that begins like an archive is none.
+    if media_type.startswith(_HOLDS_NOTHING):
         return None
     try:
         inside.look_into(file, Allowance(), is_zip=zipped.is_kind(media_type))
