@@ -61,7 +61,10 @@ class Directories:
         return directory + self.layout.counter + entries * self.layout.entry
 
     def tags(self, directory: int) -> dict[int, Tag]:
-        """The entries of a directory by their numbers; of a repeated one the first, as libtiff has it. Raises `Refusal`."""
+        """The entries of a directory by their numbers; of a repeated one the first, as libtiff has it.
+
+        Raises `Refusal`.
+        """
         counter, entry, _ = self.layout[1:]
         found: dict[int, Tag] = {}
         start, end = directory + counter, self.next_offset_at(directory)
