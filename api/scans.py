@@ -118,6 +118,7 @@ def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResp
         scan.promoted.bucket,
         scan.promoted.key,
         disposition=_disposition(scan),
+        media_type=media_types.served_as(scan.promoted.type),
         seconds=parts.settings.content_url_seconds,
     )
     return RedirectResponse(url, HTTPStatus.TEMPORARY_REDIRECT, headers={"Cache-Control": "no-store"})

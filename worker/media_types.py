@@ -10,9 +10,11 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-UNDECLARED = frozenset({"application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"})
+_ANYTHING = "application/octet-stream"
+UNDECLARED = frozenset({_ANYTHING, "binary/octet-stream", "application/x-www-form-urlencoded"})
 EMPTY = "application/x-empty"
 ENCRYPTED = "application/encrypted"  # an encrypted document of Office Open XML: which kind, only its name says
+_DECLARED = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")  # RFC 6838, 4.2; no range such as */*
 _EXTENSION = re.compile(r"[^.]\.([^.\s]{1,32})$")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -88,6 +90,15 @@ def extension_of(filename: str) -> str | None:
     return match[1].lower() if match else None
 
 
+def served_as(name: str) -> str:
+    """The type under which a promoted object is downloaded: its own, of those that no browser runs; else just bytes.
+
+    A browser does not look for HTML in what is called text/plain, CSV or JSON
+    (https://mimesniff.spec.whatwg.org/#mime-type-sniffing-algorithm), and as an attachment nothing is shown at all.
+    """
+    return name if name in BY_NAME else _ANYTHING
+
+
 def is_image(name: str) -> bool:
     """Is this a type that is re-encoded?"""
     return name in BY_NAME and BY_NAME[name].image
@@ -117,7 +128,8 @@ def possible(name: str) -> frozenset[str]:
 
 
 def fits_declared(declared: str | None, name: str) -> bool:
-    """May a file of this type have been declared so? Parameters (`; charset=…`) do not count."""
+    """May a file of this type have been declared so? Parameters (`; charset=…`) do not count, nor does what is no
+    media type at all ("undefined", `*/*`): that claims nothing."""
     claimed = _bare(declared)
     if claimed is None or claimed == name:
         return True
@@ -140,4 +152,4 @@ def _claimed(known: MediaType, declared: str | None, extension: str | None) -> b
 
 def _bare(declared: str | None) -> str | None:
     bare = (declared or "").split(";", 1)[0].strip().lower()
-    return None if not bare or bare in UNDECLARED else bare
+    return None if not _DECLARED.fullmatch(bare) or bare in UNDECLARED else bare

@@ -140,10 +140,12 @@ def test_an_aborted_upload_leaves_nothing(objects: ObjectStore, bucket: str) -> 
 
 def test_an_address_works_without_credentials_and_names_the_file(objects: ObjectStore, bucket: str) -> None:
     objects.put_file(Place(bucket, "k"), io.BytesIO(b"x"), _exactly(b"x"), LABEL, _nothing)
-    url = objects.download_url(bucket, "k", disposition="attachment; filename*=UTF-8''a.txt", seconds=30)
+    disposition = "attachment; filename*=UTF-8''a.txt"
+    url = objects.download_url(bucket, "k", disposition=disposition, media_type="text/csv", seconds=30)
     answer = httpx.get(url)
     assert (answer.status_code, answer.content) == (200, b"x")
-    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a.txt"
+    assert answer.headers["content-disposition"] == disposition
+    assert answer.headers["content-type"] == "text/csv"
     assert httpx.get(url.split("?", 1)[0]).status_code == 403
 
 

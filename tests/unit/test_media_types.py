@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.media_types import KNOWN, UNDECLARED, extension_of, fits_declared, fits_extension, meant
+from worker.media_types import KNOWN, UNDECLARED, extension_of, fits_declared, fits_extension, meant, served_as
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,15 @@ def test_an_unknown_type_fits_nothing_but_its_own_name() -> None:
     assert not fits_extension("a.exe", "application/x-dosexec")
     assert not fits_declared("image/jpeg", "application/x-dosexec")
     assert fits_declared("application/x-dosexec", "application/x-dosexec")
+
+
+@pytest.mark.parametrize("declared", ["", " ", "undefined", "image", "*/*", "image/*", "jpg; x=y", "<b>/x", "a/b/c"])
+def test_what_is_no_media_type_claims_nothing(declared: str) -> None:
+    assert fits_declared(declared, "image/jpeg")
+
+
+def test_nothing_that_a_browser_runs_is_served_by_its_name() -> None:
+    for name in ("text/html", "image/svg+xml", "text/xml", "application/xhtml+xml", "text/javascript"):
+        assert served_as(name) == "application/octet-stream"
+    for known in KNOWN:
+        assert served_as(known.name) == known.name

@@ -265,9 +265,13 @@ class ObjectStore:
                 yield from (each["Prefix"] for each in page.get("CommonPrefixes", []))
                 yield from (each["Key"] for each in page.get("Contents", []))
 
-    def download_url(self, bucket: str, key: str, *, disposition: str, seconds: int) -> str:
-        """An address under which anybody may fetch the object for `seconds`; no call is made."""
-        wanted = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": disposition}
+    def download_url(self, bucket: str, key: str, *, disposition: str, media_type: str, seconds: int) -> str:
+        """An address under which anybody may fetch the object for `seconds`; no call is made.
+
+        `disposition` and `media_type` are what the answer says, whatever is stored with the object.
+        """
+        answer = {"ResponseContentDisposition": disposition, "ResponseContentType": media_type}
+        wanted = {"Bucket": bucket, "Key": key, **answer}
         return self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)
 
     def check(self, bucket: str) -> None:

@@ -16,6 +16,7 @@ from worker.sandbox.allowance import Allowance
 from worker.sandbox.answers import Refused, Sniffed
 from worker.sandbox.closed import Closed
 from worker.sandbox.containers import base_media, frames, inside, markup, matroska, ogg, ole, pdf, pgp, text, zipped
+from worker.sandbox.containers.window import at
 
 UNKNOWN, EMPTY, PLAIN = "application/octet-stream", "application/x-empty", "text/plain"
 _NAME = re.compile(r"[a-z0-9][\w!#$&^.+-]*/[a-z0-9][\w!#$&^.+-]*")  # libmagic adds remarks to some
@@ -52,6 +53,7 @@ _KEPT = frozenset(
         "text/xml",
     }
 )
+_FRONT = 64 * 1024  # bytes that tell what stands in front of an archive
 _MARKUP = ("text/html", "image/svg+xml")  # libmagic finds tags anywhere, a browser only at the beginning
 
 
@@ -84,17 +86,26 @@ def open_database() -> Any:
 
 def sniff(database: Any, source: int) -> Sniffed:
     """Tell what the descriptor `source` holds: its type, what else it is, and whether anybody can look into it."""
-    said, _, encoding = str(database.from_descriptor(source)).lower().partition("; charset=")
-    match = _NAME.match(said)
-    name = match[0] if match else UNKNOWN
+    name, encoding = _named(database.from_descriptor(source))
     with open(source, "rb", closefd=False) as file:
-        media_type = _type(_USUAL.get(name, name), encoding, file)
+        front = None
+        if name == zipped.ZIP and not zipped.begins_like_one(file):  # libmagic has seen the end of it
+            name, encoding = front, _ = _named(database.from_buffer(at(file, 0, _FRONT)))
+        media_type = _type(name, encoding, file)
         if media_type == EMPTY:
             return Sniffed(EMPTY)
-        hidden, also = _hidden(media_type, file), polyglots.also(media_type, file)
-        if hidden is not None:  # behind something that nobody knows
-            return Sniffed(hidden, tuple(sorted({UNKNOWN, *also} - {hidden})), _closed(hidden, file))
-        return Sniffed(media_type, also, _closed(media_type, file))
+        also = set(polyglots.also(media_type, file))
+        if media_type == UNKNOWN and (hidden := zipped.hidden_type(file)):
+            also |= {front or UNKNOWN}
+            media_type = hidden
+        return Sniffed(media_type, tuple(sorted(also - {media_type})), _closed(media_type, file))
+
+
+def _named(said: Any) -> tuple[str, str]:
+    """libmagic's answer: the type by its usual name, and the encoding, "binary" for none."""
+    name, _, encoding = str(said).lower().partition("; charset=")
+    match = _NAME.match(name)
+    return _USUAL.get(match[0], match[0]) if match else UNKNOWN, encoding
 
 
 def _type(media_type: str, encoding: str, file: BinaryIO) -> str:
@@ -128,11 +139,6 @@ def _closer(media_type: str, file: BinaryIO) -> str:
     if media_type in ("video/mp4", "audio/mp4", "video/quicktime") and not base_media.is_movie(file):
         return UNKNOWN
     return media_type
-
-
-def _hidden(media_type: str, file: BinaryIO) -> str | None:
-    """The archive that stands behind what libmagic does not know."""
-    return zipped.hidden_type(file) if media_type == UNKNOWN else None
 
 
 def _closed(media_type: str, file: BinaryIO) -> Refused | None:

@@ -27,6 +27,8 @@ _FIRST_OF_OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip"
 def inner_type(file: BinaryIO) -> str | None:
     """The type by the first brand if that says anything, else by the others."""
     head = at(file, 0, 8 + 8 + 4 * _MOST_BRANDS)
+    if head[4:8] in _FIRST_OF_OLD_QUICKTIME and is_movie(file):
+        return "video/quicktime"
     if head[4:8] != b"ftyp":
         return None
     size = min(int.from_bytes(head[:4]), len(head))

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from xml.parsers import expat
 
+_ENCODING = re.compile(rb"""encoding\s*=\s*["']([^"']*)""")
+_EXPATS_OWN = frozenset({b"utf-8", b"utf-16", b"utf-16le", b"utf-16be", b"us-ascii", b"iso-8859-1"})
+_DECLARATION = 512  # bytes
 _MAIN_PART = re.compile(r"(application/vnd\.[\w.-]{1,100})\.main(?:\+xml)?", re.IGNORECASE)
 _MACROS = re.compile(r"vbaproject|macrosheet", re.IGNORECASE)
 _WITH_MACROS = {  # what a document becomes that brings macros, although its main part says that it has none
@@ -40,6 +43,9 @@ def _types(listed: bytes) -> list[str]:
     def refuse(*_: object) -> None:
         raise ValueError("a document type")
 
+    encoding = _ENCODING.search(listed[:_DECLARATION].replace(b"\0", b""))
+    if encoding and encoding[1].lower() not in _EXPATS_OWN:  # Python would load a codec for it: from the file system
+        return []
     parser = expat.ParserCreate()
     parser.StartElementHandler = element
     parser.StartDoctypeDeclHandler = refuse

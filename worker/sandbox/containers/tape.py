@@ -30,6 +30,6 @@ def _size(field: bytes) -> int:
     if field[0] & 0x80:  # GNU: binary
         return int.from_bytes(field[1:])
     try:
-        return int(field.strip(b" \0") or b"0", 8)
+        return max(0, int(field.strip(b" \0") or b"0", 8))
     except ValueError as error:
         raise unopenable("a tar archive in it is broken") from error

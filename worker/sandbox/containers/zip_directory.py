@@ -157,7 +157,7 @@ def data_start(file: BinaryIO, entry: Entry) -> int:
     if not header.startswith(LOCAL) or len(header) < _LOCAL_FIELDS.size:
         raise unopenable("an entry of the archive does not lie where its directory says")
     _, _, flags, method, _, _, _, packed, size, named, extra = _LOCAL_FIELDS.unpack_from(header)
-    start = entry.offset + _LOCAL_FIELDS.size + named
+    start = entry.offset + _LOCAL_FIELDS.size + int(named)
     if _SATURATED in (size, packed):
         size, packed = _widened(at(file, start, extra), size, packed)
     same = (method, named, (flags ^ entry.flags) & 1) == (entry.method, len(entry.name), 0)

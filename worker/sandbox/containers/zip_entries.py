@@ -23,6 +23,7 @@ _AES = 99  # WinZip's
 _LARGEST = 2**31 - 3  # bytes; ClamAV skips larger entries without a word
 _DEFLATE_RATIO = 1032  # at most; zlib's technical details, "Maximum Compression Factor"
 _MOST_BZIP2 = 256 * 1024 * 1024  # bytes unpacked, of one entry: it takes 30 times as long as deflate
+_BROKEN = (zlib.error, OSError, EOFError, ValueError)
 _CHUNK = 1024 * 1024  # bytes
 
 
@@ -34,11 +35,11 @@ class Content(NamedTuple):
     start: int
 
     def head(self) -> bytes:
-        """The first bytes; none where only ClamAV can unpack it, or it is broken."""
+        """The first bytes; none where only ClamAV can unpack it. Raises `Closed` where it is broken."""
         try:
             return next(self._pieces(HEAD, HEAD), b"")[:HEAD]
-        except (zlib.error, OSError, EOFError, ValueError):
-            return b""
+        except _BROKEN as error:
+            raise unopenable("an entry of the archive is broken") from error
 
     def open(self, allowance: Allowance) -> BinaryIO:
         """All of it. Raises `Closed` where it is too much, or broken."""
@@ -56,7 +57,7 @@ class Content(NamedTuple):
                 left -= len(piece)
                 if left <= 0:
                     break
-        except (zlib.error, OSError, EOFError, ValueError) as error:
+        except _BROKEN as error:
             raise unopenable("an entry of the archive is broken") from error
         return b"".join(parts)
 
@@ -77,7 +78,7 @@ class Content(NamedTuple):
                 left -= len(piece)
                 if left < 0:
                     raise unopenable("an entry of the archive is larger than it says")
-        except (zlib.error, OSError, EOFError, ValueError) as error:
+        except _BROKEN as error:
             raise unopenable("an entry of the archive is broken") from error
 
     def _pieces(self, taken: int, most: int) -> Iterator[bytes]:

@@ -49,6 +49,11 @@ def inner_type(file: BinaryIO) -> str | None:
         return None
 
 
+def begins_like_one(file: BinaryIO) -> bool:
+    """Is there an entry, or the end of an empty archive, at the beginning?"""
+    return at(file, 0, 4) in (zip_directory.LOCAL, zip_directory.END)
+
+
 def hidden_type(file: BinaryIO) -> str | None:
     """Of a file that does not begin as an archive, but is one to whoever looks at its end."""
     try:
