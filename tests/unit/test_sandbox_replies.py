@@ -116,7 +116,6 @@ def test_nonsense_is_no_image(kind: str, fields: dict[str, object]) -> None:
         (Ending(Fate.SIGNALLED, signal.SIGXFSZ, b""), ReasonCode.IMAGE_UNDECODABLE, "larger than"),
         (Ending(Fate.SIGNALLED, signal.SIGSEGV, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
         (Ending(Fate.SIGNALLED, signal.SIGABRT, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
-        (Ending(Fate.SIGNALLED, signal.SIGSYS, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
     ],
 )
 def test_an_end_by_its_own_doing_is_a_finding(ending: Ending, code: ReasonCode, words: str) -> None:
@@ -131,6 +130,7 @@ def test_an_end_by_its_own_doing_is_a_finding(ending: Ending, code: ReasonCode, 
     [
         Ending(Fate.SIGNALLED, signal.SIGKILL, b""),
         Ending(Fate.SIGNALLED, signal.SIGTERM, b""),
+        Ending(Fate.SIGNALLED, signal.SIGSYS, b""),
         Ending(Fate.EXITED, 70, b"ImportError()"),
         Ending(Fate.EXITED, 1, b"\xff\x1b[2J"),
         Ending(Fate.EXITED, 0, b""),
