@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Literal
 
 import docx
@@ -44,6 +45,11 @@ def letter() -> bytes:
     document.add_paragraph("The crew is well.")
     document.add_picture(io.BytesIO(images.encode(images.photo(), "PNG")))
     return saved(document)
+
+
+def template() -> bytes:
+    """What Word itself wrote, of which libmagic says nothing."""
+    return (Path(docx.__file__).parent / "templates" / "default.docx").read_bytes()
 
 
 def workbook() -> bytes:

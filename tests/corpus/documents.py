@@ -27,6 +27,7 @@ from tests.corpus.document_makers import (
     pdfs,
     renamed_encrypt,
     slides,
+    template,
     wholly_encrypted,
     workbook,
 )
@@ -56,6 +57,7 @@ def _picture() -> bytes:
 
 _ORDINARY = (
     _case("Word with a picture", "a.docx", _DOCX, letter),
+    _case("Word by Word", "a.docx", _DOCX, template),
     _case("Excel", "a.xlsx", _XLSX, workbook),
     _case("PowerPoint", "a.pptx", _PPTX, slides),
     _case("Word by hand", "a.docx", _DOCX, documents.word_document),

@@ -136,6 +136,8 @@ def _type_of_text(media_type: str, file: BinaryIO) -> str:
 def _closer(media_type: str, file: BinaryIO) -> str:
     if media_type == UNKNOWN and pgp.is_encrypted(file):
         return "application/pgp-encrypted"
+    if media_type == UNKNOWN and zipped.begins_like_one(file):  # so it says of some that Office has written
+        media_type = zipped.ZIP
     for look in _CLOSER_LOOKS:
         if media_type.startswith(look.beginnings):
             media_type = look.inner_type(file) or look.otherwise or media_type
