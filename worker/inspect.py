@@ -1,4 +1,4 @@
-"""Step: find out what exact bytes are. One fetch; the scanner and the sandbox work side by side."""
+"""Step: find out what exact bytes are. One fetch; the scanner and the image decoder work side by side."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Inspection:
     """Everything that was found out, and the re-encoded image where there is one."""
 
     findings: Findings
-    scanner: ScannerInfo
+    scanner: ScannerInfo | None  # None: it was spared a file that would have kept it busy for minutes
     picture: Picture | None = None
 
 
@@ -77,10 +77,13 @@ class Inspector:
 
     def inspect(self, file: Scratch, scan: Scan, policy: Policy) -> Inspection:
         """Look at a fetched file from every side. Raises what the scanner and the sandbox raise."""
+        sniffed = self._sandbox.sniff(file.descriptor)
+        if sniffed.exhausting and sniffed.closed:
+            closed = _findings(scan, sniffed.type, sniffed.also, [], [sniffed.closed])
+            return Inspection(closed, scanner=None)
         scanning = self._side_by_side.submit(self._scanners.examine, file.descriptor, file.size)
         picture: Picture | None = None
         try:
-            sniffed = self._sandbox.sniff(file.descriptor)
             detected = media_types.meant(scan.declared_type, scan.filename, sniffed.type)
             remade = self.remake(file, detected, policy) if _wants_remaking(detected, policy) else None
             picture = remade if isinstance(remade, Picture) else None

@@ -23,10 +23,10 @@ def compound(streams: dict[str, bytes], *, class_id: bytes = bytes(16)) -> bytes
         starts[name] = len(table) if data else _END
         body += data.ljust(-(-len(data) // _SECTOR) * _SECTOR, b"\xff")
         table += _chained(len(table), 2 + len(body) // _SECTOR)
-    entries = [_entry("Root Entry", 5, _NONE, 1 if streams else _NONE, starts[""], len(mini), class_id)]
+    entries = [entry("Root Entry", 5, _NONE, 1 if streams else _NONE, starts[""], len(mini), class_id)]
     for number, (name, data) in enumerate(streams.items(), 1):
         following = number + 1 if number < len(streams) else _NONE
-        entries.append(_entry(name, 2, following, _NONE, (mini_starts | starts)[name], len(data)))
+        entries.append(entry(name, 2, following, _NONE, (mini_starts | starts)[name], len(data)))
     directory = len(table)
     content = b"".join(entries)
     content += bytes(-len(content) % _SECTOR)
@@ -63,7 +63,8 @@ def _header(directory: int, mini_table: int, mini_sectors: int) -> bytes:
     return (fields + struct.pack("<II", 0, 1)).ljust(_SECTOR, b"\xff")
 
 
-def _entry(name: str, kind: int, right: int, child: int, start: int, size: int, class_id: bytes = bytes(16)) -> bytes:
+def entry(name: str, kind: int, right: int, child: int, start: int, size: int, class_id: bytes = bytes(16)) -> bytes:
+    """One entry of the directory. 2.6.1"""
     encoded = name.encode("utf-16-le")
     fields = (encoded, len(encoded) + 2, kind, 1, _NONE, right, child, class_id, start, size)
     return struct.pack("<64sHBBIII16s20xIQ", *fields)

@@ -12,10 +12,11 @@ import boto3
 import pytest
 from PIL import Image
 
+from tests.corpus.archive_makers import empty_entries
 from tests.system import System
 from worker import clock
 from worker.canaries import eicar, encrypted_zip, nested_zip
-from worker.scan import Status
+from worker.scan import ReasonCode, Status
 from worker.scratch import Scratch
 
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
@@ -64,6 +65,13 @@ def test_the_record_says_who_looked_and_by_which_policy(system: System) -> None:
     assert scan.scanner.development
     assert scan.scanner.database is None
     assert scan.policy
+
+
+def test_a_scanner_is_spared_what_would_keep_it_busy_for_minutes(system: System) -> None:
+    """clamd takes 90 seconds for a third of these, counts none of them, and says OK in the end."""
+    scan = system.outcome(empty_entries(60_000), "a.zip")
+    assert (scan.status, scan.scanner) == (Status.UNSCANNABLE, None)
+    assert [reason.code for reason in scan.reasons] == [ReasonCode.SCAN_LIMITS_EXCEEDED]
 
 
 def test_a_photo_is_promoted_without_its_place(system: System) -> None:

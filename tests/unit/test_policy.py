@@ -141,3 +141,10 @@ def test_faults_in_what_becomes_of_images_are_named(tmp_path: Path, images: dict
     with pytest.raises(Permanent) as caught:
         PolicyFile.load(path)
     assert fault in caught.value.message
+
+
+def test_an_image_that_is_kept_as_it_is_may_be_nothing_else() -> None:
+    keeping = POLICY.model_copy(update={"images": POLICY.images.model_copy(update={"treatment": "keep"})})
+    verdict, reasons = decide(keeping, _findings("image/gif", "a.gif", also=("text/javascript",)))
+    assert (verdict, [reason.code for reason in reasons]) == (Status.REJECTED, [ReasonCode.TYPE_MISMATCH])
+    assert "text/javascript" in reasons[0].message

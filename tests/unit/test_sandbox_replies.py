@@ -32,6 +32,7 @@ def _unpack(request: Request, *untrusted: Any) -> Answer:
     [
         (SNIFF, Sniffed("application/vnd.ms-excel.sheet.macroenabled.12")),
         (SNIFF, Sniffed("application/pdf", ("application/zip", "text/html"), Refused(ReasonCode.ENCRYPTED, "x"))),
+        (SNIFF, Sniffed("application/zip", (), Refused(ReasonCode.SCAN_LIMITS_EXCEEDED, "x"), exhausting=True)),
         (REENCODE, Reencoded("image/jpeg", 10, 10, 5)),
         (REENCODE, Refused(ReasonCode.IMAGE_TOO_LARGE, "it is large")),
         (KEEP, Reencoded("image/heic", 10, 10, 1)),
@@ -42,6 +43,12 @@ def _unpack(request: Request, *untrusted: Any) -> Answer:
 )
 def test_honest_answers_arrive(request_: Request, answer: Answer) -> None:
     assert replies.unpack(request_, replies.pack(answer)) == answer
+
+
+def _sniffed(**changed: Any) -> bytes:
+    """An honest answer to a sniff, but for what is changed."""
+    honest = {"type": "text/plain", "also": [], "closed": {}, "exhausting": False}
+    return json.dumps(["Sniffed", honest | changed]).encode()
 
 
 @pytest.mark.parametrize(
@@ -58,21 +65,23 @@ def test_honest_answers_arrive(request_: Request, answer: Answer) -> None:
         b'["Sniffed", {}]',
         b'[["Sniffed"], {"type": "text/plain"}]',
         b'["Sniffed", {"type": "text/plain"}]',
-        b'["Sniffed", {"type": 1, "also": [], "closed": {}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [], "closed": {}, "more": 1}]',
-        b'["Sniffed", {"type": "text/plain\\n", "also": [], "closed": {}}]',
-        b'["Sniffed", {"type": "Text/Plain", "also": [], "closed": {}}]',
-        b'["Sniffed", {"type": "nonsense", "also": [], "closed": {}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [], "closed": {}}] trailing',
-        b'["Sniffed", {"type": "text/plain", "also": "text/html", "closed": {}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [1], "closed": {}}]',
-        b'["Sniffed", {"type": "text/plain", "also": ["nonsense"], "closed": {}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [' + b", ".join([b'"text/html"'] * 100) + b'], "closed": {}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [], "closed": null}]',
-        b'["Sniffed", {"type": "text/plain", "also": [], "closed": {"code": "encrypted"}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [], "closed": {"code": "image_too_large", "message": ""}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [], "closed": {"code": "encrypted", "message": "\\n"}}]',
-        b'["Sniffed", {"type": "text/plain", "also": [], "closed": {"code": [], "message": ""}}]',
+        _sniffed(type=1),
+        _sniffed(more=1),
+        _sniffed(type="text/plain\n"),
+        _sniffed(type="Text/Plain"),
+        _sniffed(type="nonsense"),
+        _sniffed() + b" trailing",
+        _sniffed(also="text/html"),
+        _sniffed(also=[1]),
+        _sniffed(also=["nonsense"]),
+        _sniffed(also=["text/html"] * 100),
+        _sniffed(exhausting=True),
+        _sniffed(exhausting=1),
+        _sniffed(closed=None),
+        _sniffed(closed={"code": "encrypted"}),
+        _sniffed(closed={"code": "image_too_large", "message": ""}),
+        _sniffed(closed={"code": "encrypted", "message": "\n"}),
+        _sniffed(closed={"code": [], "message": ""}),
         b'["Refused", {"code": "image_undecodable", "message": "x"}]',
         b'["SystemExit", {}]',
     ],
@@ -100,7 +109,7 @@ def test_nonsense_is_no_type(untrusted: bytes) -> None:
         ("Refused", REFUSED | {"message": "\x1b[2J"}),
         ("Refused", REFUSED | {"message": "x" * 2000}),
         ("Refused", REFUSED | {"message": None}),
-        ("Sniffed", {"type": "image/jpeg", "also": [], "closed": {}}),
+        ("Sniffed", {"type": "image/jpeg", "also": [], "closed": {}, "exhausting": False}),
     ],
 )
 def test_nonsense_is_no_image(kind: str, fields: dict[str, object]) -> None:
@@ -116,7 +125,6 @@ def test_nonsense_is_no_image(kind: str, fields: dict[str, object]) -> None:
         (Ending(Fate.SIGNALLED, signal.SIGXFSZ, b""), ReasonCode.IMAGE_UNDECODABLE, "larger than"),
         (Ending(Fate.SIGNALLED, signal.SIGSEGV, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
         (Ending(Fate.SIGNALLED, signal.SIGABRT, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
-        (Ending(Fate.SIGNALLED, signal.SIGSYS, b""), ReasonCode.IMAGE_UNDECODABLE, "crashed"),
     ],
 )
 def test_an_end_by_its_own_doing_is_a_finding(ending: Ending, code: ReasonCode, words: str) -> None:
@@ -131,6 +139,7 @@ def test_an_end_by_its_own_doing_is_a_finding(ending: Ending, code: ReasonCode, 
     [
         Ending(Fate.SIGNALLED, signal.SIGKILL, b""),
         Ending(Fate.SIGNALLED, signal.SIGTERM, b""),
+        Ending(Fate.SIGNALLED, signal.SIGSYS, b""),
         Ending(Fate.EXITED, 70, b"ImportError()"),
         Ending(Fate.EXITED, 1, b"\xff\x1b[2J"),
         Ending(Fate.EXITED, 0, b""),

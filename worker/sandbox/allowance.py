@@ -36,10 +36,10 @@ class Allowance:
         self._entries -= entries
         self._empty -= empty
         self._claimed -= size
+        if self._empty < 0:
+            raise unopenable(f"it holds more than {_EMPTY_ENTRIES} empty entries", exhausting=True)
         if self._entries < 0:
             raise unopenable(f"it holds more than {_ENTRIES} entries")
-        if self._empty < 0:
-            raise unopenable(f"it holds more than {_EMPTY_ENTRIES} empty entries")
         if self._claimed < 0:
             raise unopenable(f"it unpacks to more than {_UNPACKED_SIZE} bytes")
 

@@ -66,6 +66,7 @@ class Sniffed:
     type: str  # media type, lower case; `application/x-empty` for no bytes at all
     also: tuple[str, ...] = ()  # what else other programs would take the very same bytes for
     closed: Refused | None = None  # why nobody can look into it, or into something that it holds
+    exhausting: bool = False  # closed, and made to keep a scanner busy for minutes: to be spared it
 
 
 OUTPUT_TYPES: Mapping[str, str] = MappingProxyType(

@@ -9,9 +9,10 @@ from worker.scan import ReasonCode
 class Closed(Exception):
     """The file, or something in it, stays unseen by every scanner."""
 
-    def __init__(self, code: ReasonCode, message: str) -> None:
+    def __init__(self, code: ReasonCode, message: str, *, exhausting: bool = False) -> None:
+        """`exhausting`: a scanner that tried would be busy for minutes."""
         super().__init__(message)
-        self.refused = Refused(code, message)
+        self.refused, self.exhausting = Refused(code, message), exhausting
 
 
 def encrypted(what: str) -> Closed:
@@ -20,7 +21,7 @@ def encrypted(what: str) -> Closed:
     return Closed(ReasonCode.ENCRYPTED, message)
 
 
-def unopenable(why: str) -> Closed:
+def unopenable(why: str, *, exhausting: bool = False) -> Closed:
     """`why`: what keeps a scanner from looking into it, as half a sentence."""
     message = f"The scanner cannot look into all of it: {why}."
-    return Closed(ReasonCode.SCAN_LIMITS_EXCEEDED, message)
+    return Closed(ReasonCode.SCAN_LIMITS_EXCEEDED, message, exhausting=exhausting)

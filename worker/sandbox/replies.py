@@ -15,7 +15,7 @@ from worker.scan import ReasonCode
 Answer = Sniffed | Reencoded | Refused
 
 _SHAPES: dict[str, tuple[Call, dict[str, type]]] = {  # the answer, to which call, and its fields
-    "Sniffed": (Call.SNIFF, {"type": str, "also": list, "closed": dict}),
+    "Sniffed": (Call.SNIFF, {"type": str, "also": list, "closed": dict, "exhausting": bool}),
     "Reencoded": (Call.REENCODE, {"type": str, "width": int, "height": int, "frames": int}),
     "Refused": (Call.REENCODE, {"code": str, "message": str}),
 }
@@ -73,10 +73,11 @@ def _sniffed(untrusted: dict[str, Any]) -> Sniffed | None:
     names = [untrusted["type"], *untrusted["also"]]
     if len(names) > _MOST_TYPES or not all(isinstance(each, str) and _MEDIA_TYPE.fullmatch(each) for each in names):
         return None
+    exhausting: bool = untrusted["exhausting"]
     if not untrusted["closed"]:
-        return Sniffed(names[0], tuple(names[1:]))
+        return None if exhausting else Sniffed(names[0], tuple(names[1:]))
     closed = _refused(untrusted["closed"], _CLOSED_CODES)
-    return Sniffed(names[0], tuple(names[1:]), closed) if closed else None
+    return Sniffed(names[0], tuple(names[1:]), closed, exhausting) if closed else None
 
 
 def _refused(untrusted: dict[str, Any], codes: tuple[ReasonCode, ...]) -> Refused | None:

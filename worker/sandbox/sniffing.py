@@ -13,7 +13,7 @@ import magic
 
 from worker.sandbox import polyglots
 from worker.sandbox.allowance import Allowance
-from worker.sandbox.answers import Refused, Sniffed
+from worker.sandbox.answers import Sniffed
 from worker.sandbox.closed import Closed
 from worker.sandbox.containers import base_media, frames, inside, markup, matroska, ogg, ole, pdf, pgp, text, zipped
 from worker.sandbox.containers.window import at
@@ -53,6 +53,7 @@ _KEPT = frozenset(
         "text/xml",
     }
 )
+_HOLDS_NOTHING = ("image/", "text/", "application/json")
 _FRONT = 64 * 1024  # bytes that tell what stands in front of an archive
 _MARKUP = ("text/html", "image/svg+xml")  # libmagic finds tags anywhere, a browser only at the beginning
 
@@ -98,7 +99,9 @@ def sniff(database: Any, source: int) -> Sniffed:
         if media_type == UNKNOWN and (hidden := zipped.hidden_type(file)):
             also |= {front or UNKNOWN}
             media_type = hidden
-        return Sniffed(media_type, tuple(sorted(also - {media_type})), _closed(media_type, file))
+        closed = _closed(media_type, file)
+        others = tuple(sorted(also - {media_type}))
+        return Sniffed(media_type, others, closed.refused, closed.exhausting) if closed else Sniffed(media_type, others)
 
 
 def _named(said: Any) -> tuple[str, str]:
@@ -141,11 +144,12 @@ def _closer(media_type: str, file: BinaryIO) -> str:
     return media_type
 
 
-def _closed(media_type: str, file: BinaryIO) -> Refused | None:
-    if media_type.startswith("image/"):  # re-encoded, with nothing of what else is in it
+def _closed(media_type: str, file: BinaryIO) -> Closed | None:
+    # Images are re-encoded, with nothing of what else is in them; text that begins like an archive is none.
+    if media_type.startswith(_HOLDS_NOTHING):
         return None
     try:
         inside.look_into(file, Allowance(), is_zip=zipped.is_kind(media_type))
     except Closed as closed:
-        return closed.refused
+        return closed
     return None

@@ -1,5 +1,9 @@
-"""Formats that are containers: what libmagic takes for the wrapping, told apart by what is inside.
+"""Formats, a module each: own small readers, for the one or two questions that are asked here.
 
-One module per family, each with `inner_type(file) -> str | None`; None: as far as it can tell, just the container.
-Runs in the child; whatever is read is bounded.
+What is it?         `inner_type(file) -> str | None`, where libmagic sees the wrapping only; None: it cannot tell more
+Can it be seen?     `check(file)` raises `Closed` where no scanner looks into it; `inside` goes through all that is held
+Where things lie    `zip_directory`, `zip_entries`, `ole_streams`, `tape`, `window`
+
+Libraries would unpack, repair and load much more than that, and take sizes from the file. Runs in the child; whatever
+is read is bounded.
 """

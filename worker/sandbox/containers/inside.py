@@ -107,8 +107,9 @@ _KINDS = (
     # Zstandard, LZ4, lzip, lzma, compress, lrzip, rzip, ZPAQ, ACE, WIM, StuffIt, zoo: clamd says OK to all of them.
     _Kind(
         re.compile(
-            rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|LZIP\x01|\x5d\0\0.{2}(?:\xff{8}|.{5}\0\0\0)|\x1f\x9d[\x89-\x90]|LRZI|RZIP"
-            rb"|7kSt\xa0|zPQ[\x01\x02]|.{7}\*\*ACE\*\*|MSWIM\0\0\0|StuffIt |SIT!|ZOO \d",
+            rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18|LZIP\x01|\x5d\0\0.{2}(?:\xff{8}|.{5}\0\0\0)|\x1f\x9d[\x89-\x90]"
+            rb"|LRZI\0|RZIP\x02|7kSt\xa0|zPQ[\x01\x02]|.{7}\*\*ACE\*\*|MSWIM\0\0\0|StuffIt \(c\)1997-|SIT!.{6}rLau"
+            rb"|ZOO \d\.\d\d Archive\.\x1a",
             re.DOTALL,
         ),
         _unknown,

@@ -6,6 +6,8 @@ import io
 import os
 from typing import BinaryIO
 
+_FARTHEST = 2**63 - 1  # bytes; of an offset
+
 
 class _Window(io.RawIOBase):
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
@@ -22,8 +24,7 @@ class _Window(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # any writable buffer will do
-        self._file.seek(self._start + self._at)
-        data = self._file.read(max(0, min(len(buffer), self._size - self._at)))
+        data = at(self._file, self._start + self._at, max(0, min(len(buffer), self._size - self._at)))
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
@@ -35,8 +36,8 @@ def window(file: BinaryIO, start: int, size: int) -> BinaryIO:
 
 
 def at(file: BinaryIO, start: int, size: int) -> bytes:
-    """Bytes by position; fewer at the end of the file, none before its start."""
-    if start < 0:
+    """Bytes by position; fewer at the end of the file, none where no file has any."""
+    if not 0 <= start <= _FARTHEST:
         return b""
     file.seek(start)
     return file.read(size)

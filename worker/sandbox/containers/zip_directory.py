@@ -17,6 +17,8 @@ from worker.sandbox.containers.window import at, size_of
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _END64, _LOCATOR = b"PK\x06\x06", b"PK\x06\x07"
 _LARGEST_DIRECTORY = 32 * 1024 * 1024  # bytes: 100,000 entries with long names
+_MOST_ENTRIES = 100_000  # ClamAV's MaxFiles (ops/clamav/clamd.conf)
+_EXHAUSTING = 5_000  # entries: if they are empty, more take clamd minutes
 _LONGEST_COMMENT = 0xFFFF
 _END_FIELDS = struct.Struct("<4sHHHHIIH")
 _END64_FIELDS = struct.Struct("<4sQHHIIQQQQ")
@@ -57,7 +59,7 @@ def find(file: BinaryIO) -> int | None:
     """Where the end record of a zip is; None where there is none. The last one is what most readers go by."""
     tail_start = max(0, size_of(file) - _END_FIELDS.size - _LONGEST_COMMENT)
     tail = at(file, tail_start, _END_FIELDS.size + _LONGEST_COMMENT)
-    place = tail.rfind(END, 0, len(tail) - _END_FIELDS.size + len(END))
+    place = tail.rfind(END, 0, max(0, len(tail) - _END_FIELDS.size + len(END)))
     return tail_start + place if place >= 0 else None
 
 
@@ -81,8 +83,9 @@ def read(file: BinaryIO) -> Directory:
     if prefix < 0 or size > _LARGEST_DIRECTORY:
         raise unopenable("the directory of the archive does not lie where it should, or is too large")
     entries = tuple(_entries(at(file, place - size, size), prefix))
-    if len(entries) != count:
-        raise unopenable("the archive does not hold as many entries as it says")
+    if len(entries) != count or count > _MOST_ENTRIES:
+        why = "the archive does not hold as many entries as it says, or too many"
+        raise unopenable(why, exhausting=len(entries) > _EXHAUSTING)
     return Directory(entries, place - size, prefix, end)
 
 
