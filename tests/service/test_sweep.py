@@ -54,6 +54,22 @@ def test_what_redis_lost_is_enqueued_again_and_only_once(system: System) -> None
     assert system.queue.waiting() == 1
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["no JSON", "[]", '{"headers": {}}', '{"headers": {"lazaretto_enqueued_at": "2026-11-25T04:00:00"}}'],
+)
+def test_somebody_elses_message_in_the_queue_stops_no_sweep(system: System, message: str) -> None:
+    """Nothing is known to be lost before it has gone."""
+    scan = system.upload(b"hello")
+    with redis.Redis.from_url(system.settings.redis_url.get_secret_value()) as client:
+        client.flushdb()
+        client.lpush("scans", message)
+        system.amend(scan.id, enqueued_at=clock.now() - LONG_AGO)
+        assert system.sweep() == Swept()
+        client.delete("scans")
+    assert system.sweep().enqueued == 1
+
+
 def test_what_was_lost_is_found_behind_a_backlog(system: System) -> None:
     lost = system.upload(b"lost")
     with redis.Redis.from_url(system.settings.redis_url.get_secret_value()) as client:

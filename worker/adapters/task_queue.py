@@ -97,7 +97,8 @@ class TaskQueue:
         if raw is None:
             return None
         try:
-            return datetime.fromisoformat(json.loads(raw)["headers"][_ENQUEUED_AT])
+            since = datetime.fromisoformat(json.loads(raw)["headers"][_ENQUEUED_AT])
+            return since if since.tzinfo else _LONG_AGO
         except (ValueError, LookupError, TypeError):
             return _LONG_AGO  # somebody else's message: nothing is known to be lost before it has gone
 
