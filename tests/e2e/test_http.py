@@ -243,9 +243,10 @@ def test_a_large_file_is_promoted_byte_by_byte_and_no_process_grows(
 
 
 def _write_video(path: Path, mebibytes: int) -> None:
-    """An MP4 by its head, noise by its body."""
+    """An MP4 by its boxes, noise by its frames."""
+    size = (16 + mebibytes * 2**20).to_bytes(8)
     with path.open("wb") as file:
-        file.write(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41\0\0\0\x08free")
+        file.write(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41\0\0\0\x08moov\0\0\0\1mdat" + size)
         for _ in range(mebibytes):
             file.write(os.urandom(2**20))
 
