@@ -138,8 +138,8 @@ def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
         extension = media_types.extension_of(findings.filename)
         message = f"The content is {detected}, which files called .{extension} do not hold."
         reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
-    # Once an image is re-encoded, what else it was is gone.
-    if findings.also and (policy.images.keep or not media_types.is_image(detected)):
+    made_anew = media_types.is_image(detected) and not policy.images.keep  # then what else it was is gone
+    if findings.also and not made_anew:
         message = f"The content is {detected}, but also {' and '.join(findings.also)}, expected one thing only."
         reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
     return tuple(reasons)

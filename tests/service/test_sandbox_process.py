@@ -24,7 +24,7 @@ from worker.scan import ReasonCode
 
 JPEG = images.encode(images.photo(), "JPEG")
 ENDLESS = images.endless()
-GENEROUS = ImageLimits(max_pixels=10**9, max_frames=10**6)
+GENEROUS = ImageLimits(max_pixels=10**9, max_frames=10**6, max_total_pixels=10**12)
 PARENTS_WORLD = {"pydantic", "pydantic_settings", "sqlalchemy", "boto3", "botocore", "celery", "redis", "structlog"}
 DECODERS = {"pyvips", "magic", "PIL", "pillow_heif"}
 ROOT = str(Path(launcher.__file__).parents[2])

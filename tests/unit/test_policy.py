@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,16 @@ def test_the_fingerprint_follows_the_content() -> None:
     changes += [{name: ByteSize(1)} for name in ("max_profile_size", "max_metadata_size")]
     fingerprints = {POLICY.model_copy(update=change).fingerprint for change in changes}
     assert len(fingerprints - {POLICY.fingerprint}) == len(changes)
+
+
+def test_an_image_that_is_also_something_else_may_not_be_kept() -> None:
+    polyglot = Findings("photo.gif", "image/gif", "image/gif", also=("application/zip",))
+    keeping = POLICY.model_copy(update={"images": ImagePolicy(treatment="keep")})
+    assert decide(POLICY, polyglot) == (Status.CLEAN, ())
+    status, reasons = decide(keeping, polyglot)
+    assert (status, [reason.code for reason in reasons]) == (Status.REJECTED, [ReasonCode.TYPE_MISMATCH])
+    assert "also application/zip" in reasons[0].message
+    assert decide(keeping, replace(polyglot, also=())) == (Status.CLEAN, ())
 
 
 def test_images_are_reencoded_as_they_are_unless_the_policy_says_otherwise() -> None:

@@ -63,7 +63,8 @@ class Output:
 
     def empty(self) -> int:
         """The descriptor to write to, whatever an earlier attempt has left there."""
-        os.ftruncate(self._descriptor, 0)
+        if os.fstat(self._descriptor).st_size:
+            os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         return self._descriptor
 

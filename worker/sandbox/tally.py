@@ -10,7 +10,7 @@ from worker.sandbox.answers import ImageLimits
 from worker.sandbox.refusal import Refusal, check_frames, check_size, undecodable
 from worker.scan import ReasonCode
 
-_MOST_STEPS = 2_000_000  # a second's worth
+_MOST_STEPS = 1_000_000  # half a second's worth, on a slow machine more
 
 
 class Tally:

@@ -15,6 +15,7 @@ _IMAGE = frozenset({b"ftyp", b"styp", b"meta", b"mdat", b"moov", b"moof"})  # th
 _PROFILE_KINDS = (b"prof", b"rICC")
 _METADATA_KINDS = (b"Exif", b"mime", b"uri ")
 _HEVC_KINDS = (b"hvc1", b"hev1")
+_MOST_ITEMS = 1000  # as libheif has it
 _LARGEST_TABLE = 1 << 20  # bytes of a box that lists where items are
 
 
@@ -81,7 +82,8 @@ def _survey_tracks(file: BinaryIO, moov: Box, tally: Tally) -> None:
 def _survey_items(file: BinaryIO, meta: Box, tally: Tally) -> None:
     kinds: dict[int, bytes] = {}
     for box in inside(file, meta, b"iinf", b"infe"):
-        tally.step(_EFFORT)
+        if len(kinds) == _MOST_ITEMS:
+            raise undecodable(f"it holds more than {_MOST_ITEMS} items")
         kinds.update([heif_locations.kind(content(file, box, 16))])
     for box in inside(file, meta, b"iloc"):
         for item, pieces in heif_locations.places(content(file, box, _LARGEST_TABLE)).items():

@@ -11,7 +11,7 @@ from worker.sandbox.formats.jpeg_scans import Scans
 from worker.sandbox.refusal import undecodable
 from worker.sandbox.tally import Tally
 
-_EFFORT = 20  # of a step: see `Tally`
+_EFFORT = 12  # of a step: see `Tally`
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 _APP, _COMMENT = range(0xE0, 0xF0), 0xFE
 _JFIF, _EXIF, _ICC, _ADOBE = (0xE0, b"JFIF\0"), (0xE1, b"Exif\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe")

@@ -9,6 +9,7 @@ from worker.sandbox.refusal import undecodable
 
 Order = Literal["little", "big"]
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_MOST_TAGS = 1000  # of one directory; usual are 20
 _CUT = "the TIFF ends before its last page"
 
 
@@ -60,12 +61,17 @@ class Directories:
         return directory + self.layout.counter + entries * self.layout.entry
 
     def tags(self, directory: int) -> dict[int, Tag]:
-        """The entries of a directory by their numbers; of a repeated one the first, as libtiff has it."""
+        """The entries of a directory by their numbers; of a repeated one the first, as libtiff has it.
+
+        Raises `Refusal`.
+        """
         counter, entry, _ = self.layout[1:]
         found: dict[int, Tag] = {}
         start, end = directory + counter, self.next_offset_at(directory)
         if end > len(self.data):
             raise undecodable(_CUT)
+        if end - start > _MOST_TAGS * entry:
+            raise undecodable("a directory of the TIFF has too many tags")
         for at in range(start, end, entry):
             tag = self._tag(at)
             found.setdefault(tag.number, tag)
