@@ -49,10 +49,11 @@ class Crew:
 
     @property
     def sandboxes(self) -> frozenset[int]:
-        """The fork servers; their children go by the same command line, and are gone where no scan runs."""
+        """The fork servers; their children go by the same command line, and come and go."""
         main = self._supervisor.pid("worker")
         family = processes.family(main) if main else ()
-        return frozenset(pid for pid in family if _SANDBOX in processes.command(pid))
+        named = {pid for pid in family if _SANDBOX in processes.command(pid)}
+        return frozenset(pid for pid in named if processes.parent(pid) not in named)
 
     def burdens(self) -> dict[int, Burden]:
         """Of every member and every sandbox."""

@@ -17,11 +17,16 @@ def alive(pid: int) -> bool:
 
 def family(ancestor: int) -> frozenset[int]:
     """A process and all its descendants, without zombies."""
-    parents = {pid: int(_stat(pid, _PARENT) or 0) for pid in _all() if alive(pid)}
+    parents = {pid: parent(pid) for pid in _all() if alive(pid)}
     members = {ancestor} & parents.keys()
-    while new := {pid for pid, parent in parents.items() if parent in members} - members:
+    while new := {pid for pid, starter in parents.items() if starter in members} - members:
         members |= new
     return frozenset(members)
+
+
+def parent(pid: int) -> int:
+    """The process that started it; 0 where it has ended."""
+    return int(_stat(pid, _PARENT) or 0)
 
 
 def command(pid: int) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from worker.errors import Permanent, Transient, Unavailable
+from worker.errors import Permanent, ScratchChanged, Transient, Unavailable
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
@@ -71,18 +71,24 @@ class Scratch:
         return os.fstatvfs(self.descriptor)
 
     def freeze(self, *, shared: bool = False) -> None:
-        """From here on nobody can change it. Raises `ScratchFull`.
+        """From here on nobody can change it. Raises `ScratchFull`, and `ScratchChanged` while somebody may still.
 
         `shared`: somebody else has had the descriptor. A hijacked decoder may have handed it on to a process that
         outlives it, so on disk only a copy is surely nobody else's.
         """
         if self._in_memory:
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+            self._seal()
         elif shared:
             self._copy()
         writable = self.descriptor
         self.descriptor = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC)
         os.close(writable)
+
+    def _seal(self) -> None:
+        try:
+            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        except OSError as fault:  # EBUSY: whoever was given the descriptor has it in memory, writable
+            raise ScratchChanged("somebody else still writes to it; trying again can help") from fault
 
     def _copy(self) -> None:
         shared, size = self.descriptor, self.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests import images
 from worker.errors import SandboxFailed
 from worker.sandbox import Reencoded, Refused, Sandbox, launcher
 from worker.scan import ReasonCode
+from worker.scratch import Scratch
 
 HIJACKED = """
 import socket, sys
@@ -124,3 +126,29 @@ def test_nothing_of_the_workers_world_is_there(hijacked: Sandbox) -> None:
     look = "say(sorted(os.environ), len(os.environ), sum(libc.fcntl(fd, 1) >= 0 for fd in range(3, 99)) - len(files))"
     with pytest.raises(SandboxFailed, match=r"\(\['LC_CTYPE', .*, 'VIPS_DISC_THRESHOLD'\], 5, 1\)"):
         _decode(hijacked, look)
+
+
+GOES_ON = """
+link = next(fd for fd in range(3, 99) if fd not in files and libc.fcntl(fd, 1) >= 0)
+os.write(target, b"first")
+os.write(link, b"\\0" + child.replies.pack(child.images.Reencoded("image/jpeg", 1, 1, 1)))
+while True:
+    os.pwrite(target, os.urandom(5), 0)
+"""
+
+
+@pytest.mark.parametrize("memory_limit", [0, 100], ids=["disk", "memory"])
+def test_who_answers_and_goes_on_writing_changes_nothing_once_it_is_frozen(
+    hijacked: Sandbox, tmp_path: Path, memory_limit: int
+) -> None:
+    """The answer is passed on before the child has died: what is examined is what lies there once it is frozen."""
+    source = images.memfd(GOES_ON.encode())
+    for _ in range(20):
+        with Scratch(5, memory_limit=memory_limit, directory=tmp_path) as target:
+            outcome = hijacked.reencode(source, target.descriptor, "image/jpeg", images.LIMITS)
+            assert isinstance(outcome, Reencoded)
+            target.freeze(shared=True)
+            examined = target.sha256()
+            assert hijacked.missing_layers() == ()
+            assert target.sha256() == examined
+    os.close(source)

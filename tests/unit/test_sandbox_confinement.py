@@ -19,7 +19,7 @@ import pyseccomp
 import pytest
 
 from worker.sandbox import layers
-from worker.sandbox.confinement import confine
+from worker.sandbox.confinement import close_in, withdraw
 from worker.sandbox.layers import Layers
 
 MEMORY = 64 << 30  # bytes of address space: this process has imported much
@@ -39,7 +39,8 @@ def _confined(program: Callable[[int], object], *, threads: bool = True, walls: 
     """Run in a process of its own; the program is given the one descriptor that is kept."""
 
     def confine_and_run(reply: int) -> object:
-        confine(walls, memory=MEMORY, seconds=7, output=5000, threads=threads, keep=[reply])
+        withdraw(walls, reply)
+        close_in(walls, memory=MEMORY, seconds=7, output=5000, threads=threads)
         return program(reply)
 
     return _forked(confine_and_run)

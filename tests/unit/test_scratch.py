@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from worker.errors import ScratchChanged
 from worker.scratch import Scratch, ScratchFull
 
 DATA = os.urandom(100_000)
@@ -71,3 +73,12 @@ def test_a_full_disk_is_transient() -> None:
         with pytest.raises(ScratchFull) as caught:
             file.write(b"x")
     assert not caught.value.counts
+
+
+def test_what_somebody_still_maps_for_writing_cannot_be_frozen() -> None:
+    with Scratch(len(DATA), memory_limit=len(DATA), directory=None) as scratch:
+        scratch.write(DATA)
+        with mmap.mmap(scratch.descriptor, len(DATA)), pytest.raises(ScratchChanged, match="somebody else"):
+            scratch.freeze(shared=True)
+        scratch.freeze(shared=True)
+        assert scratch.sha256() == hashlib.sha256(DATA).hexdigest()

@@ -6,7 +6,6 @@ import math
 import os
 import resource
 import signal
-from collections.abc import Iterable
 
 from worker.sandbox import landlock, privileges, seccomp
 from worker.sandbox.layers import Layers
@@ -16,26 +15,33 @@ _THREADS = 2  # VIPS_CONCURRENCY
 _HARD_CPU_GRACE = 5  # seconds between the signal that says why and the one that cannot be caught
 
 
-def confine(layers: Layers, *, memory: int, seconds: float, output: int, threads: bool, keep: Iterable[int]) -> None:
-    """Give up everything but the descriptors `keep` and the standard ones, which are made /dev/null.
+def withdraw(walls: Layers, keep: int) -> None:
+    """At birth: give up all but the descriptor `keep` and the standard ones, which are made /dev/null.
 
-    memory: bytes of address space. seconds: wall clock, enforced by the server; processor time follows from it.
-    output: bytes, the largest size a file may reach. threads: may it start any?
     Raises `OSError` if any of it fails: then nothing may run.
     """
     server = os.getppid()
     os.setsid()
     _restore_signals()
     privileges.win_no_new_ones()
-    if layers.landlock is not None:
-        landlock.apply(layers.landlock)
+    if walls.landlock is not None:
+        landlock.apply(walls.landlock)
     _close_others(keep)
-    _set_limits(memory, seconds, output, threads=threads)
     privileges.drop_capabilities()
     privileges.become_undumpable()
     privileges.die_with(server)
-    if layers.seccomp is not None:
-        seccomp.apply(layers.seccomp)
+
+
+def close_in(walls: Layers, *, memory: int, seconds: float, output: int, threads: bool) -> None:
+    """The limits of one call, and the last wall: behind it no call to the kernel is left but those for decoding.
+
+    memory: bytes of address space. seconds: wall clock, enforced by the server; processor time follows from it.
+    output: bytes, the largest size a file may reach. threads: may it start any?
+    Raises `OSError` if any of it fails: then nothing may run.
+    """
+    _set_limits(memory, seconds, output, threads=threads)
+    if walls.seccomp is not None:
+        seccomp.apply(walls.seccomp)
 
 
 def _restore_signals() -> None:
@@ -44,13 +50,10 @@ def _restore_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _close_others(keep: Iterable[int]) -> None:
+def _close_others(keep: int) -> None:
     os.dup2(1, 2)  # decoders talk to stderr, and what they say is the file's
-    last = 2
-    for descriptor in sorted(keep):
-        os.closerange(last + 1, descriptor)
-        last = descriptor
-    os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(3, keep)
+    os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _set_limits(memory: int, seconds: float, output: int, *, threads: bool) -> None:
