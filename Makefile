@@ -21,7 +21,15 @@ run: $(INSTALLED) ## start the whole stack on this machine and serve until Ctrl-
 	@setpriv --pdeathsig TERM $(BIN)/python -m ops.embedded
 
 test: $(INSTALLED) ## run every test, against real services that the suite starts itself
-	@$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line parts whole
+
+# Half of the time is waiting, so one core more is used than by one after the other.
+.PHONY: parts whole
+parts:
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/service
+
+whole:
+	@$(BIN)/python -m pytest tests/e2e
 
 torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, hundreds of kills, on both databases
 	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py
