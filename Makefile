@@ -21,7 +21,7 @@ run: $(INSTALLED) ## start the whole stack on this machine and serve until Ctrl-
 	@setpriv --pdeathsig TERM $(BIN)/python -m ops.embedded
 
 test: $(INSTALLED) ## run every test, against real services that the suite starts itself
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line parts whole
+	@$(MAKE) --no-print-directory --jobs 2 parts whole
 
 # Half of the time is waiting, so one core more is used than by one after the other.
 .PHONY: parts whole

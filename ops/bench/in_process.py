@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from worker.sandbox import ImageLimits
+from worker.sandbox.launcher import ENVIRONMENT
 
-_AS_IN_THE_SANDBOX = {"MALLOC_ARENA_MAX": "2", "VIPS_CONCURRENCY": "2"}
 LIMITS = ImageLimits(max_pixels=100_000_000, max_frames=1000)
 
 
@@ -36,7 +36,7 @@ class InProcess:
     @contextmanager
     def running(cls) -> Iterator[InProcess]:
         """Started, and ended afterwards."""
-        os.environ |= _AS_IN_THE_SANDBOX
+        os.environ |= ENVIRONMENT
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), daemon=True)

@@ -19,7 +19,7 @@ sys.path.insert(0, sys.argv[1])
 from worker.sandbox.server import serve
 serve(socket.socket(fileno=int(sys.argv[2])))
 """
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "LC_CTYPE": "C.UTF-8",  # or Python sets it by itself
     "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of the child's address space
     "TZ": "UTC0",  # or libmagic, printing the dates of a document, makes glibc look for /etc/localtime
@@ -104,7 +104,7 @@ def start(control: socket.socket, boot: str = _BOOT) -> subprocess.Popen[bytes]:
     """
     return subprocess.Popen(  # noqa: S603 - our own interpreter, our own code
         [sys.executable, "-I", "-B", "-c", boot, str(_ROOT), str(control.fileno())],
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
