@@ -13,7 +13,7 @@ from worker.sandbox.closed import unopenable
 from worker.sandbox.containers.window import at
 
 GZIP, BZIP2, XZ = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0"
-_HEAD_IN = 64 * 1024  # bytes; bzip2 gives nothing before a whole block, which may be larger: then nothing is told
+_HEAD_IN = 1024 * 1024  # bytes; bzip2 gives nothing before a whole block, of 900 kB and little more if it is noise
 _MOST_MEMORY = 128 * 1024 * 1024  # bytes, for an xz dictionary
 _CHUNK = 1024 * 1024  # bytes
 _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)

@@ -14,10 +14,10 @@ from worker.sandbox.containers import zip_directory
 from worker.sandbox.containers.window import at, window
 from worker.sandbox.containers.zip_directory import Directory, Entry
 
-HEAD = 1024  # bytes of an entry that tell what it is
-_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2 = 0, 6, 8, 9, 12
-# What ClamAV unpacks; of anything else it says OK, unseen.
-_OPENABLE = frozenset({_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2})
+_STORED, _DEFLATED, _BZIP2 = 0, 8, 12
+# What ClamAV unpacks, and Python too. Imploded and deflate64 entries ClamAV unpacks, but what archives they are, and
+# whether it can open those, nobody sees; to anything else it says OK, unseen.
+_OPENABLE = frozenset({_STORED, _DEFLATED, _BZIP2})
 _ENCRYPTED_FLAG, _STRONG_FLAG, _MASKED_FLAG = 1, 1 << 6, 1 << 13  # 4.4.4
 _AES = 99  # WinZip's
 _LARGEST = 2**31 - 3  # bytes; ClamAV skips larger entries without a word
@@ -34,12 +34,9 @@ class Content(NamedTuple):
     entry: Entry
     start: int
 
-    def head(self) -> bytes:
-        """The first bytes; none where only ClamAV can unpack it. Raises `Closed` where it is broken."""
-        try:
-            return next(self._pieces(HEAD, HEAD), b"")[:HEAD]
-        except _BROKEN as error:
-            raise unopenable("an entry of the archive is broken") from error
+    def head(self, size: int) -> bytes:
+        """The first bytes. Raises `Closed` where it is broken."""
+        return self.read(size, step=size)
 
     def open(self, allowance: Allowance) -> BinaryIO:
         """All of it. Raises `Closed` where it is too much, or broken."""
@@ -48,11 +45,11 @@ class Content(NamedTuple):
         allowance.unpack(self.entry.size)
         return io.BytesIO(self.read(self.entry.size))
 
-    def read(self, most: int) -> bytes:
-        """At most the first `most` bytes. Raises `Closed` where it is broken."""
+    def read(self, most: int, *, step: int = _CHUNK) -> bytes:
+        """At most the first `most` bytes, taken in steps of so many. Raises `Closed` where it is broken."""
         parts, left = [], most
         try:
-            for piece in self._pieces(_CHUNK, _CHUNK):
+            for piece in self._pieces(step, step):
                 parts.append(piece[:left])
                 left -= len(piece)
                 if left <= 0:
@@ -70,7 +67,7 @@ class Content(NamedTuple):
             return
         if entry.method != _BZIP2 and entry.packed * _DEFLATE_RATIO <= _LARGEST:
             return
-        if entry.method not in (_DEFLATED, _BZIP2) or (entry.method == _BZIP2 and entry.size > _MOST_BZIP2):
+        if entry.method == _BZIP2 and entry.size > _MOST_BZIP2:
             raise unopenable("an entry of the archive is compressed in a way that hides how large it is")
         left = entry.size
         try:
@@ -135,6 +132,6 @@ def _check_openable(entry: Entry) -> None:
     if entry.flags & (_ENCRYPTED_FLAG | _STRONG_FLAG | _MASKED_FLAG) or entry.method == _AES:
         raise encrypted("an entry of the archive")
     if entry.method not in _OPENABLE:
-        raise unopenable("an entry of the archive is compressed in a way that no scanner unpacks")
+        raise unopenable("an entry of the archive is compressed in a way that nobody can look through")
     if entry.size > _LARGEST:
         raise unopenable("an entry of the archive is larger than the scanner can look into")
