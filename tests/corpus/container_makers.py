@@ -13,7 +13,10 @@ _STORED, _MSZIP = 0, 1  # [MS-CAB] 2.1, typeCompress
 
 
 def written(form: str, *entries: Entry, options: str = "") -> bytes:
-    """By libarchive: "7zip", "cpio_newc", "cpio_odc", "iso9660", "ar_bsd", "xar"; `options`: see archive_write_set_options."""
+    """By libarchive: "7zip", "cpio_newc", "cpio" (odc), "iso9660", "ar_bsd", "xar", "warc".
+
+    options: see archive_write_set_options(3).
+    """
     pieces: list[bytes] = []
 
     def write(data: bytes) -> int:
@@ -79,3 +82,20 @@ def _arj_header(name: bytes, method: int, kind: int, packed: int, size: int, crc
     fields = struct.pack("<8B4I3H", 30, 11, 1, 0, 0, method, kind, 0, 0x5A210000, packed, size, crc, 0, 0, 0)
     fields += name + b"\0" + b"\0"
     return b"\x60\xea" + struct.pack("<H", len(fields)) + fields + struct.pack("<IH", zlib.crc32(fields), 0)
+
+
+def binary_cpio(*entries: Entry, order: str = "<") -> bytes:
+    """The first form, a number's lower byte first, or (">") the higher one. cpio(5), "Old Binary Format"."""
+    archive = b""
+    for name, data in (*entries, ("TRAILER!!!", b"")):
+        encoded = name.encode() + b"\0"
+        fields = (0o070707, 1, 1, 0o100644, 0, 0, 1, 0, 0, 0, len(encoded), len(data) >> 16, len(data) & 0xFFFF)
+        for part in (struct.pack(f"{order}13H", *fields), encoded, data):
+            archive += part + bytes(len(part) % 2)
+    return archive
+
+
+def rpm(payload: bytes) -> bytes:
+    """Lead, two empty headers, and what they are about. rpm's format.md"""
+    lead = struct.pack(">4sBBHH66sHH16x", b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"a-1-1", 1, 5)
+    return lead + (b"\x8e\xad\xe8\1" + bytes(12)) * 2 + payload

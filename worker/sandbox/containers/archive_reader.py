@@ -26,7 +26,6 @@ _TYPE_BITS, _REGULAR = 0o170000, 0o100000  # AE_IFMT and AE_IFREG of archive_ent
 
 ffi.logger.disabled = True  # it would print what the file says
 _set_options = ffi.ffi("read_set_options", [ffi.c_archive_p, ctypes.c_char_p], ctypes.c_int, ffi.check_int)
-_buffer = ctypes.create_string_buffer(_CHUNK)
 
 
 class _Source:
@@ -39,7 +38,7 @@ class _Source:
         """The next bytes: where they are in memory until the next call, and how many."""
         self._held = at(self._file, self._at, _CHUNK)
         self._at += len(self._held)
-        return ctypes.cast(self._held, ctypes.c_void_p).value or 0, len(self._held)
+        return ctypes.cast(ctypes.c_char_p(self._held), ctypes.c_void_p).value or 0, len(self._held)
 
     def seek(self, offset: int, whence: int) -> int:
         self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence])
@@ -80,7 +79,7 @@ class Content(NamedTuple):
         """All of it, unpacked. Raises `Closed` where it is too much, or broken."""
         whole = io.BytesIO(self.head)
         whole.seek(0, os.SEEK_END)
-        while piece := _piece(self.archive, _CHUNK):
+        while piece := _piece(self.archive):
             if whole.tell() + len(piece) > self.size:
                 raise unopenable("a file in an archive is larger than it says")
             if self.allowance is not None:
@@ -92,7 +91,7 @@ class Content(NamedTuple):
 def contents(
     file: BinaryIO, form: str, head: int, allowance: Allowance, *, solid: bool = False, options: str = ""
 ) -> Iterator[Content]:
-    """Every file in it, with its first `head` bytes. Raises `Closed` where that cannot be told, or is too much.
+    """Every file in it, with its first `head` bytes or more. Raises `Closed` where that cannot be told, or is too much.
 
     form: "7zip" for `archive_read_support_format_7zip`. solid: what is skipped must be unpacked all the same.
     options: see archive_read_set_options(3).
@@ -127,21 +126,27 @@ def _opened(file: BinaryIO, form: str, options: str) -> Iterator[int]:
 
 
 def _beginning(archive: int, size: int) -> bytes:
+    """At least so many bytes, if there are."""
     head = b""
-    while len(head) < size and (piece := _piece(archive, size - len(head))):
+    while len(head) < size and (piece := _piece(archive)):
         head += piece
     return head
 
 
-def _piece(archive: int, size: int) -> bytes:
-    """The next bytes of the entry. A mere warning says that it was left out: so for LHA's older methods."""
+def _piece(archive: int) -> bytes:
+    """The next bytes of the entry; none at its end. Where they belong is not asked: libarchive 3.6 tells it wrong of
+    xar, and its other function, archive_read_data(3), fills up what seems to be missing with zeros.
+    """
+    data, size, offset = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_longlong()
     try:
-        count = ffi.read_data(archive, _buffer, min(size, _CHUNK))
+        while (code := ffi.read_data_block(archive, data, size, offset)) == ffi.ARCHIVE_OK:
+            if size.value:
+                return ctypes.string_at(data, size.value)
     except ArchiveError as error:
         raise _unreadable() from error
-    if count < 0:
+    if code != ffi.ARCHIVE_EOF:  # a mere warning says that it was left out: so of LHA's older methods
         raise _unreadable()
-    return ctypes.string_at(_buffer, count)
+    return b""
 
 
 def _unreadable() -> Closed:

@@ -78,6 +78,7 @@ def _tape(file: BinaryIO, allowance: Allowance) -> None:
 
 
 def _compressed(file: BinaryIO, allowance: Allowance) -> None:
+    compressed.check(file)
     head = compressed.head(file, _HEAD)
     if _check_for(head) or pgp.begins_like_one(head):
         look_into(compressed.unpacked(file, allowance), allowance)

@@ -43,7 +43,10 @@ class Content(NamedTuple):
         if self.entry.method == _STORED:
             return window(self.file, self.start, self.entry.packed)
         allowance.unpack(self.entry.size)
-        return io.BytesIO(self.read(self.entry.size))
+        whole = self.read(self.entry.size + 1)
+        if len(whole) > self.entry.size:
+            raise unopenable("an entry of the archive is larger than it says")
+        return io.BytesIO(whole)
 
     def read(self, most: int, *, step: int = _CHUNK) -> bytes:
         """At most the first `most` bytes, taken in steps of so many. Raises `Closed` where it is broken."""
@@ -59,7 +62,8 @@ class Content(NamedTuple):
         return b"".join(parts)
 
     def check_size(self) -> None:
-        """Raises `Closed` where more comes out than is told, and may be more than ClamAV looks at."""
+        """Raises `Closed` where more comes out than is told, and may be more than ClamAV looks at; or, by bzip2, less:
+        ClamAV and Python end with the first of several streams, others go on."""
         entry = self.entry
         if entry.method == _STORED:
             if entry.packed != entry.size:
@@ -69,14 +73,20 @@ class Content(NamedTuple):
             return
         if entry.method == _BZIP2 and entry.size > _MOST_BZIP2:
             raise unopenable("an entry of the archive is compressed in a way that hides how large it is")
-        left = entry.size
+        if entry.size != self._counted(entry.size):
+            raise unopenable("an entry of the archive is of another size than it says")
+
+    def _counted(self, most: int) -> int:
+        """How many bytes come out; where they are more than `most`, not all are counted."""
+        count = 0
         try:
             for piece in self._pieces(_CHUNK, _CHUNK):
-                left -= len(piece)
-                if left < 0:
-                    raise unopenable("an entry of the archive is larger than it says")
+                count += len(piece)
+                if count > most:
+                    break
         except _BROKEN as error:
             raise unopenable("an entry of the archive is broken") from error
+        return count
 
     def _pieces(self, taken: int, most: int) -> Iterator[bytes]:
         """What comes out, in pieces of at most `most` bytes, while `taken` bytes at a time go in."""
@@ -124,7 +134,7 @@ def contents(file: BinaryIO, directory: Directory, allowance: Allowance) -> Iter
         _check_openable(entry)
         content = Content(file, entry, start)
         content.check_size()
-        if entry.size:
+        if entry.packed:
             yield content
 
 
