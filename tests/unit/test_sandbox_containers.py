@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tests.corpus import archive_makers, ole_builder, rar_builder
+from tests.corpus import archive_makers, container_makers, ole_builder, rar_builder
 from tests.corpus import media_builder as media
 from tests.corpus.zip_builder import STORED, Zip, ordinary, told
 from worker.sandbox import Refused, polyglots
