@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 import zipfile
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ import pyzipper
 
 from ops.samples import documents
 from tests import images
-from tests.corpus import rar_builder, seven_builder
+from tests.corpus import ole_builder, rar_builder, seven_builder
 from tests.corpus.archive_makers import TEXT, holding, locked, noise, one, seven, tape, zstandard
 from tests.corpus.case import Case
 from tests.corpus.container_makers import Entry, arj, binary_cpio, cabinet, lha, rpm, written
@@ -25,6 +26,7 @@ from worker.scan import ReasonCode, Status
 
 _ENC, _LIM, _FOUND = ReasonCode.ENCRYPTED, ReasonCode.SCAN_LIMITS_EXCEEDED, ReasonCode.SIGNATURE_FOUND
 _IMPLODED = 6
+_NATIVE = "\x01Ole10Native"
 Archiver = Callable[..., bytes]
 
 
@@ -148,4 +150,29 @@ def _in_one_another(depth: int) -> bytes:
     return data
 
 
-CASES: tuple[Case, ...] = _WALKED + _CLAMD_ALONE + _BROKEN + _STREAMS + _BOMBS
+def _letter(name: str, stream: str, make: Callable[[], bytes], *codes: ReasonCode) -> Case:
+    """A document of Word 97 with something in it."""
+
+    def document() -> bytes:
+        return ole_builder.compound({"WordDocument": bytes(4096), "1Table": bytes(4096), stream: make()})
+
+    status = Status.UNSCANNABLE if codes else Status.CLEAN
+    return Case("nested", f"letter with {name}", "a.doc", document, status, frozenset(codes), type="application/msword")
+
+
+def _dragged(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    return lambda: ole_builder.dragged_in("a.bin", make())
+
+
+_EMBEDDED = (
+    _letter("a picture dragged in", _NATIVE, _dragged(lambda: images.encode(images.photo(), "JPEG"))),
+    _letter("a letter dragged in", _NATIVE, _dragged(documents.word_document)),
+    _letter("a letter embedded", "Package", documents.word_document),
+    _letter("a PDF embedded", "CONTENTS", documents.pdf),
+    _letter("a bitmap that Paint drew", _NATIVE, lambda: struct.pack("<I", 3000) + b"BM" + bytes(2998)),
+    _letter("a RAR dragged in", _NATIVE, _dragged(rar_builder.rar5), _LIM),
+    _letter("an encrypted letter embedded", "Package", lambda: locked(pyzipper.WZ_AES), _ENC),
+    _letter("a RAR in a 7z dragged in", _NATIVE, _dragged(lambda: written("7zip", ("a", rar_builder.rar5()))), _LIM),
+)
+
+CASES: tuple[Case, ...] = _WALKED + _CLAMD_ALONE + _BROKEN + _STREAMS + _BOMBS + _EMBEDDED

@@ -10,9 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.corpus import rar_builder, seven_builder
+from ops.samples.documents import word_document
+from tests.corpus import ole_builder, rar_builder, seven_builder
 from tests.corpus.archive_makers import TEXT, noise
 from tests.corpus.container_makers import Entry, binary_cpio, cabinet, lha, written
+from tests.corpus.zip_builder import ordinary
 from worker.sandbox.allowance import Allowance
 from worker.sandbox.closed import Closed
 from worker.sandbox.containers import archive_reader, compressed, disc_image, inside
@@ -145,3 +147,23 @@ def test_a_second_stream_of_bzip2_is_found_wherever_it_begins() -> None:
     for place in range((1 << 20) - 12, (1 << 20) + 3):  # where one piece that is read ends, and the next begins
         with pytest.raises(Closed, match="several streams"):
             compressed.check(io.BytesIO(first[:place] + second))
+
+
+@pytest.mark.parametrize("size", [100, 20_000])  # in small sectors, and in large ones
+def test_a_file_that_was_dragged_into_a_document_is_looked_into(size: int) -> None:
+    rar = rar_builder.rar5(noise(size))
+    text = {"WordDocument": bytes(4096)}
+    for name, stream in (
+        ("\x01Ole10Native", ole_builder.dragged_in("a.rar", rar)),
+        ("Package", rar),
+        ("CONTENTS", rar),
+    ):
+        assert "RAR" in (_closed(ole_builder.compound(text | {name: stream})) or "")
+    for data in (word_document(), TEXT, ordinary(("a.txt", TEXT)), noise(size)):
+        for name, stream in (
+            ("\x01Ole10Native", ole_builder.dragged_in("a.bin", data)),
+            ("Package", data),
+            ("CONTENTS", data),
+        ):
+            assert _closed(ole_builder.compound(text | {name: stream})) is None
+    assert _closed(ole_builder.compound(text | {"\x01Ole10Native": b"\4\0\0\0abcd"})) is None

@@ -100,6 +100,12 @@ def _disc_image(file: BinaryIO, allowance: Allowance) -> None:
         _entries(file, allowance, "iso9660", options=tree)
 
 
+def _ole(file: BinaryIO, allowance: Allowance) -> None:
+    ole.check(file)
+    for embedded in ole.embedded(file, allowance):
+        look_into(embedded, allowance)
+
+
 def _entries(file: BinaryIO, allowance: Allowance, form: str, *, solid: bool = False, options: str = "") -> None:
     for content in archive_reader.contents(file, form, _HEAD, allowance, solid=solid, options=options):
         if _check_for(content.head) or pgp.begins_like_one(content.head):
@@ -130,7 +136,7 @@ _KINDS = (
     _Kind(_starting(zip_directory.LOCAL, zip_directory.END), _zip),
     _Kind(_starting(rar.RAR4, rar.RAR5), _alone(rar.check)),
     _Kind(_starting(seven_zip.SIGNATURE), _seven_zip),
-    _Kind(_starting(ole_streams.SIGNATURE), _alone(ole.check)),
+    _Kind(_starting(ole_streams.SIGNATURE), _ole),
     _Kind(re.compile(rb".{0,1019}%PDF-", re.DOTALL), _alone(pdf.check)),
     _Kind(re.compile(rb".{%d}%s" % (tape.MAGIC_AT, tape.MAGIC), re.DOTALL), _tape),
     _Kind(re.compile(rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0", re.DOTALL), _compressed),
