@@ -10,6 +10,7 @@ missing_packages() {
     command -v redis-server > /dev/null || echo redis-server
     command -v clamd > /dev/null || echo clamav-daemon
     command -v freshclam > /dev/null || echo clamav-freshclam
+    ldconfig -p | grep -q 'libarchive\.so\.13' || echo libarchive13
     ldconfig -p | grep -q 'libmagic\.so\.1' || echo libmagic1
     ldconfig -p | grep -q 'libseccomp\.so\.2' || echo libseccomp2
     ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || echo postgresql

@@ -92,3 +92,11 @@ def powerpoint(*, encrypted: bool = False) -> bytes:
     user = struct.pack("<HHIIIIHHBBH", 0, 0x0FF6, 24, 20, token, 0, 4, 0x03F4, 3, 0, 0) + b"me\0\0"
     slides = struct.pack("<HHI", 0x000F, 0x03E8, 4088).ljust(4096, b"\0")
     return compound({"Current User": user, "PowerPoint Document": slides})
+
+
+def dragged_in(name: str, data: bytes) -> bytes:
+    """The stream \\1Ole10Native of a file that was dragged into a document, as Packager writes it."""
+    path = f"C:\\{name}".encode() + b"\0"
+    labels = b"\2\0" + name.encode() + b"\0" + path + b"\0\0\3\0" + struct.pack("<I", len(path)) + path
+    whole = labels + struct.pack("<I", len(data)) + data
+    return struct.pack("<I", len(whole)) + whole

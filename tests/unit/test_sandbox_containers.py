@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tests.corpus import archive_makers, ole_builder, rar_builder
+from tests.corpus import archive_makers, container_makers, ole_builder, rar_builder
 from tests.corpus import media_builder as media
 from tests.corpus.zip_builder import STORED, Zip, ordinary, told
 from worker.sandbox import Refused, polyglots
@@ -43,6 +43,11 @@ _SEEDS: dict[str, Callable[[], bytes]] = {
     "RAR 4": rar_builder.rar4,
     "RAR 5": lambda: rar_builder.rar5(encrypted=True),
     "tar": lambda: archive_makers.tape(("a", b"x" * 600), ("b", b"y")),
+    "cab": lambda: container_makers.cabinet(("a", b"x" * 600), ("b.zip", archive_makers.nested(2))),
+    "cpio": lambda: container_makers.written("cpio_newc", ("a", b"x" * 600), ("b.7z", archive_makers.seven())),
+    "ISO 9660": lambda: container_makers.written("iso9660", ("a", b"x" * 600), ("b.zip", archive_makers.nested(2))),
+    "xar": lambda: container_makers.written("xar", ("a", b"x" * 600), ("b.zip", archive_makers.nested(2))),
+    "LHA": lambda: container_makers.lha(("a", b"x" * 600), ("b.zip", archive_makers.nested(2))),
     "Word": ole_builder.word,
     "PowerPoint": ole_builder.powerpoint,
     "MP3": lambda: media.tag((b"TIT2", b"\0x")) + media.MP3,

@@ -12,7 +12,7 @@ from worker.sandbox.answers import OUTPUT_TYPES, USUAL, ImageLimits, Reencoded, 
 from worker.sandbox.launcher import ForkServer, ServerLost
 from worker.sandbox.wire import Call, Ending, Request
 
-MINIMUM_MEMORY = 192 * 1024 * 1024  # bytes of address space; the decoders alone take 110 MiB
+MINIMUM_MEMORY = 256 * 1024 * 1024  # bytes of address space; the decoders alone take 150 MiB
 
 
 class Sandbox:

@@ -6,9 +6,12 @@ libmagic goes by the name of the program in the summary, and calls the work of p
 
 from __future__ import annotations
 
+import io
 import struct
+from collections.abc import Iterator
 from typing import BinaryIO
 
+from worker.sandbox.allowance import Allowance
 from worker.sandbox.closed import encrypted, unopenable
 from worker.sandbox.containers.ole_streams import Compound
 
@@ -23,6 +26,9 @@ _TYPES = {  # in order: an encrypted document is encrypted, whatever it is else
 _PROTECTED = frozenset({_PACKAGE, "\x09DRMContent", "EncryptedSummary"})  # [MS-OFFCRYPTO] 2.2.9, 2.3.5.4
 _WORD_ENCRYPTED = 0x0100  # FibBase.fEncrypted, [MS-DOC] 2.5.2
 _POWERPOINT_ENCRYPTED = 0xF3D1C4DF  # CurrentUserAtom.headerToken, [MS-PPT] 2.3.2
+_NATIVE = "\x01Ole10Native"  # a file that somebody dragged into the document, behind where it came from
+_EMBEDDED = frozenset({_NATIVE, "Package", "CONTENTS"})  # the latter are the file, and nothing else
+_LONGEST_LABELS = 4096  # bytes; a name and two paths
 _FILE_PASS = 0x2F  # [MS-XLS] 2.4.117
 _BEGINNING_OF_FILE = 0x09  # the low byte of BOF, in every version of the format
 _RECORDS_LOOKED_AT = 4096  # bytes of a workbook; FilePass follows the first record, with at most one between
@@ -45,6 +51,27 @@ def check(file: BinaryIO) -> None:
             raise encrypted("the document")
     except (struct.error, LookupError) as error:
         raise unopenable("the document is broken") from error
+
+
+def embedded(file: BinaryIO, allowance: Allowance) -> Iterator[BinaryIO]:
+    """Each file that is embedded in the document. Raises `Closed` where they are too large, or it is broken."""
+    try:
+        for stream in Compound(file).everywhere(_EMBEDDED):
+            allowance.count(1, 0, stream.size)
+            allowance.unpack(stream.size)
+            data = stream.beginning(stream.size)
+            yield io.BytesIO(data[_labels(data) :] if stream.name == _NATIVE else data)
+    except (struct.error, LookupError, ValueError) as error:
+        raise unopenable("the document is broken") from error
+
+
+def _labels(data: bytes) -> int:
+    """Where the file begins: behind sizes, a name, a path, and the length of another path, and that. [MS-OLEDS] leaves
+    it to the programs; so Packager writes it, and so oletools' oleobj reads it."""
+    if data[4:6] != b"\2\0":
+        return 4  # of another program
+    place = data.index(b"\0", data.index(b"\0", 6, _LONGEST_LABELS) + 1, _LONGEST_LABELS) + 1 + 4
+    return int(place + 4 + struct.unpack_from("<I", data, place)[0] + 4)
 
 
 def _word(compound: Compound) -> bool:

@@ -6,7 +6,8 @@ An own reader: olefile loads whole allocation tables and streams, whose sizes ar
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO, NamedTuple
 
 from worker.sandbox.containers.window import at
@@ -17,7 +18,8 @@ _SECTOR_SHIFTS = (9, 12)
 _MINI = 64  # bytes of a sector in the mini stream
 _HEADER_TABLES = 109  # sectors of the allocation table that the header lists itself
 _MOST_SECTORS = 4096  # of the directory; 16,384 entries or more
-_MOST_STEPS = 1 << 16  # along any one chain
+_MOST_STEPS = 1 << 19  # along any one chain; 256 MiB in sectors of 512 bytes
+_MOST_LISTS = 1 << 10  # sectors that list the allocation table; a file of 2 GiB has 258
 _NONE = 0xFFFFFFF0  # from here on, a number means that there is none
 
 
@@ -30,6 +32,14 @@ class _Node(NamedTuple):
     size: int  # bytes
 
 
+class Stream(NamedTuple):
+    """One stream; its size is the file's to say."""
+
+    name: str
+    size: int  # bytes
+    beginning: Callable[[int], bytes]  # at most so many bytes of it
+
+
 class Compound:
     """One compound file. Raises `struct.error` or `LookupError` for a broken one."""
 
@@ -40,6 +50,8 @@ class Compound:
         if not self._header.startswith(SIGNATURE) or shift not in _SECTOR_SHIFTS:
             raise LookupError("no compound file")
         self._sector_size = 1 << shift
+        self._lists = list(struct.unpack_from("<I", self._header, 68))
+        self._chains: dict[int, list[int]] = {}
         (directory, self._cutoff, self._mini_table) = struct.unpack_from("<I4xII", self._header, 48)
         self._nodes = list(self._read_directory(directory))
         self._root = {node.name: node for node in self._children(self._nodes[0].child)}
@@ -51,8 +63,15 @@ class Compound:
     def beginning(self, name: str, size: int) -> bytes:
         """The first bytes of a stream of the root folder; none where it is not there."""
         node = self._root.get(name)
-        if node is None:
-            return b""
+        return self._content(node, size) if node is not None else b""
+
+    def everywhere(self, names: frozenset[str]) -> Iterator[Stream]:
+        """The streams of these names, in whichever folder: in documents within the document too."""
+        for node in self._nodes:
+            if node.name in names:
+                yield Stream(node.name, node.size, partial(self._content, node))
+
+    def _content(self, node: _Node, size: int) -> bytes:
         size = min(size, node.size)
         small = node.size < self._cutoff
         pieces, left = [], size
@@ -103,12 +122,11 @@ class Compound:
             return self._number(self._header[76:], number)
         rows = self._sector_size // 4 - 1
         steps, index = divmod(number - _HEADER_TABLES, rows)
-        (sector,) = struct.unpack_from("<I", self._header, 68)
-        if steps > _MOST_STEPS:
+        if steps > _MOST_LISTS:
             raise LookupError("the allocation table is too long")
-        for _ in range(steps):
-            sector = self._number(self._sector(sector), rows)
-        return self._number(self._sector(sector), index)
+        while len(self._lists) <= steps:
+            self._lists.append(self._number(self._sector(self._lists[-1]), rows))
+        return self._number(self._sector(self._lists[steps]), index)
 
     def _mini_next(self, sector: int) -> int:
         table, index = divmod(sector, self._sector_size // 4)
@@ -119,10 +137,9 @@ class Compound:
         return self._sector(self._nth(self._nodes[0].first, place))[start : start + _MINI]
 
     def _nth(self, first: int, steps: int) -> int:
-        for count, sector in enumerate(self._chain(first, self._next)):
-            if count == steps:
-                return sector
-        raise LookupError("a chain of sectors is too short")
+        if first not in self._chains:  # followed once: of the mini stream, and of its table
+            self._chains[first] = list(self._chain(first, self._next))
+        return self._chains[first][steps]
 
     @staticmethod
     def _number(data: bytes, index: int) -> int:

@@ -14,10 +14,10 @@ from worker.sandbox.containers import zip_directory
 from worker.sandbox.containers.window import at, window
 from worker.sandbox.containers.zip_directory import Directory, Entry
 
-HEAD = 1024  # bytes of an entry that tell what it is
-_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2 = 0, 6, 8, 9, 12
-# What ClamAV unpacks; of anything else it says OK, unseen.
-_OPENABLE = frozenset({_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2})
+_STORED, _DEFLATED, _BZIP2 = 0, 8, 12
+# What ClamAV unpacks, and Python too. Imploded and deflate64 entries ClamAV unpacks, but what archives they are, and
+# whether it can open those, nobody sees; to anything else it says OK, unseen.
+_OPENABLE = frozenset({_STORED, _DEFLATED, _BZIP2})
 _ENCRYPTED_FLAG, _STRONG_FLAG, _MASKED_FLAG = 1, 1 << 6, 1 << 13  # 4.4.4
 _AES = 99  # WinZip's
 _LARGEST = 2**31 - 3  # bytes; ClamAV skips larger entries without a word
@@ -34,25 +34,25 @@ class Content(NamedTuple):
     entry: Entry
     start: int
 
-    def head(self) -> bytes:
-        """The first bytes; none where only ClamAV can unpack it. Raises `Closed` where it is broken."""
-        try:
-            return next(self._pieces(HEAD, HEAD), b"")[:HEAD]
-        except _BROKEN as error:
-            raise unopenable("an entry of the archive is broken") from error
+    def head(self, size: int) -> bytes:
+        """The first bytes. Raises `Closed` where it is broken."""
+        return self.read(size, step=size)
 
     def open(self, allowance: Allowance) -> BinaryIO:
         """All of it. Raises `Closed` where it is too much, or broken."""
         if self.entry.method == _STORED:
             return window(self.file, self.start, self.entry.packed)
         allowance.unpack(self.entry.size)
-        return io.BytesIO(self.read(self.entry.size))
+        whole = self.read(self.entry.size + 1)
+        if len(whole) > self.entry.size:
+            raise unopenable("an entry of the archive is larger than it says")
+        return io.BytesIO(whole)
 
-    def read(self, most: int) -> bytes:
-        """At most the first `most` bytes. Raises `Closed` where it is broken."""
+    def read(self, most: int, *, step: int = _CHUNK) -> bytes:
+        """At most the first `most` bytes, taken in steps of so many. Raises `Closed` where it is broken."""
         parts, left = [], most
         try:
-            for piece in self._pieces(_CHUNK, _CHUNK):
+            for piece in self._pieces(step, step):
                 parts.append(piece[:left])
                 left -= len(piece)
                 if left <= 0:
@@ -62,7 +62,8 @@ class Content(NamedTuple):
         return b"".join(parts)
 
     def check_size(self) -> None:
-        """Raises `Closed` where more comes out than is told, and may be more than ClamAV looks at."""
+        """Raises `Closed` where more comes out than is told, and may be more than ClamAV looks at; or, by bzip2, less:
+        ClamAV and Python end with the first of several streams, others go on."""
         entry = self.entry
         if entry.method == _STORED:
             if entry.packed != entry.size:
@@ -70,16 +71,22 @@ class Content(NamedTuple):
             return
         if entry.method != _BZIP2 and entry.packed * _DEFLATE_RATIO <= _LARGEST:
             return
-        if entry.method not in (_DEFLATED, _BZIP2) or (entry.method == _BZIP2 and entry.size > _MOST_BZIP2):
+        if entry.method == _BZIP2 and entry.size > _MOST_BZIP2:
             raise unopenable("an entry of the archive is compressed in a way that hides how large it is")
-        left = entry.size
+        if entry.size != self._counted(entry.size):
+            raise unopenable("an entry of the archive is of another size than it says")
+
+    def _counted(self, most: int) -> int:
+        """How many bytes come out; where they are more than `most`, not all are counted."""
+        count = 0
         try:
             for piece in self._pieces(_CHUNK, _CHUNK):
-                left -= len(piece)
-                if left < 0:
-                    raise unopenable("an entry of the archive is larger than it says")
+                count += len(piece)
+                if count > most:
+                    break
         except _BROKEN as error:
             raise unopenable("an entry of the archive is broken") from error
+        return count
 
     def _pieces(self, taken: int, most: int) -> Iterator[bytes]:
         """What comes out, in pieces of at most `most` bytes, while `taken` bytes at a time go in."""
@@ -127,7 +134,7 @@ def contents(file: BinaryIO, directory: Directory, allowance: Allowance) -> Iter
         _check_openable(entry)
         content = Content(file, entry, start)
         content.check_size()
-        if entry.size:
+        if entry.packed:
             yield content
 
 
@@ -135,6 +142,6 @@ def _check_openable(entry: Entry) -> None:
     if entry.flags & (_ENCRYPTED_FLAG | _STRONG_FLAG | _MASKED_FLAG) or entry.method == _AES:
         raise encrypted("an entry of the archive")
     if entry.method not in _OPENABLE:
-        raise unopenable("an entry of the archive is compressed in a way that no scanner unpacks")
+        raise unopenable("an entry of the archive is compressed in a way that nobody can look through")
     if entry.size > _LARGEST:
         raise unopenable("an entry of the archive is larger than the scanner can look into")
