@@ -23,6 +23,8 @@ from tests.corpus.archive_makers import (
     appended,
     bzip2_bomb,
     commented,
+    covering,
+    demanding,
     different,
     empty_entries,
     flagged,
@@ -138,6 +140,9 @@ _UNOPENED = (  # clamd: OK to each
     _in_zip("rar.tar.gz", lambda: gzip.compress(tape(("a.rar", rar_builder.rar5()))), _LIM),
     _in_zip("rar.xz", lambda: lzma.compress(rar_builder.rar5()), _LIM),
     _in_zip("rar.bz2", lambda: bz2.compress(rar_builder.rar5()), _LIM),
+    _in_zip("large rar.bz2", lambda: bz2.compress(rar_builder.rar5(noise(200_000))), _LIM),
+    _in_zip("xz of 2 GiB of memory", lambda: demanding(TEXT, 31), _LIM),  # clamd: Heuristics.XZ.DicSizeLimit
+    _in_zip("rar behind an empty one.gz", lambda: gzip.compress(b"") + gzip.compress(rar_builder.rar5()), _LIM),
     _in_zip("rar.zip", holding("a.rar", rar_builder.rar5), _LIM),
     _seven("BZip2", {"id": py7zr.FILTER_BZIP2}, _LIM),
     _seven("Deflate", {"id": py7zr.FILTER_DEFLATE}, _LIM),
@@ -162,6 +167,7 @@ _DIFFERENT = (  # programs would unpack different files
     _case("an entry that is not listed, in front", unlisted(first=True), _LIM, _TWO),  # likewise
     _case("one entry listed twice", twice, _LIM),  # clamd: OK
     _case("entries quoted in one another", quoted, _LIM),
+    _case("entries that hold all that follow", lambda: covering(20), _LIM),  # clamd: Heuristics.Zip.OverlappingFiles
     _case("an entry that holds the directory that lists it", into_directory, _LIM),
     _case("cut in half", lambda: _plain()[: len(_plain()) // 2], _LIM),
     _case("without its directory", lambda: _plain()[:-22], _LIM),
