@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import random
 import struct
+import zipfile
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -13,11 +17,12 @@ import pytest
 from tests.corpus import archive_makers, ole_builder, rar_builder
 from tests.corpus import media_builder as media
 from tests.corpus.zip_builder import STORED, Zip, ordinary, told
-from worker.sandbox import Refused, polyglots
+from worker.sandbox import Refused, allowance, polyglots
 from worker.sandbox.allowance import Allowance
 from worker.sandbox.closed import Closed
 from worker.sandbox.containers import (
     base_media,
+    compressed,
     frames,
     inside,
     markup,
@@ -129,10 +134,10 @@ def test_a_directory_that_lies_about_many_entries_is_exhausting_too() -> None:
 
 
 def test_what_comes_out_of_compression_is_bounded() -> None:
-    allowance = Allowance()
-    allowance.unpack(200 << 20)
+    left = Allowance()
+    left.unpack(200 << 20)
     with pytest.raises(Closed, match="compressed again"):
-        allowance.unpack(100 << 20)
+        left.unpack(100 << 20)
     with pytest.raises(Closed, match="unpacks to more"):
         Allowance().count(1, 0, 5 << 30)
 
@@ -187,3 +192,59 @@ def test_a_list_of_parts_in_an_encoding_that_would_have_to_be_loaded_is_none(enc
     part = '<Types><Override ContentType="application/vnd.ms-excel.sheet.macroEnabled.main+xml"/></Types>'
     assert open_xml.document_type(part.encode()) == "application/vnd.ms-excel.sheet.macroenabled.12"
     assert open_xml.document_type(f'<?xml version="1.0" encoding="{encoding}"?>{part}'.encode()) is None
+
+
+_RAR = rar_builder.rar5(archive_makers.noise(200_000))
+_TAPE = archive_makers.tape(("a", b"x"), ("b", _RAR))
+_IN_COMPRESSION = {
+    "bzip2, in a block of more than 64 KiB": bz2.compress(_RAR),
+    "gzip, behind an empty one": gzip.compress(b"") + gzip.compress(_RAR),
+    "bzip2, behind an empty one": bz2.compress(b"") + bz2.compress(_RAR),
+    "xz, behind an empty one and padding": lzma.compress(b"") + bytes(8) + lzma.compress(_RAR),
+    "gzip, a letter in the first": gzip.compress(_RAR[:1]) + gzip.compress(_RAR[1:]),
+    "tar, in two gzips": gzip.compress(_TAPE[:1024]) + gzip.compress(_TAPE[1024:]),
+    "xz, with a dictionary of 512 MiB": archive_makers.demanding(_RAR, 29),
+}
+
+
+@pytest.mark.parametrize("how", _IN_COMPRESSION)
+def test_an_archive_that_nobody_opens_is_seen_however_it_is_compressed(how: str) -> None:
+    """ClamAV unpacks each of them, and says OK to the RAR."""
+    assert _codes(_IN_COMPRESSION[how]) == (ReasonCode.SCAN_LIMITS_EXCEEDED, False)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_was_compressed_in_several_pieces_is_read_as_one(compress: Callable[[bytes], bytes]) -> None:
+    """As pigz, bgzip and pbzip2 write it."""
+    whole = archive_makers.tape(("a", b"x" * 3000), ("b", archive_makers.noise(200_000)))
+    pieces = b"".join(compress(whole[start : start + 1000]) for start in range(0, len(whole), 1000))
+    assert compressed.unpacked(io.BytesIO(pieces), Allowance()).getvalue() == whole  # type: ignore[attr-defined]
+    assert _codes(pieces) is None
+
+
+def test_a_look_into_files_that_are_slow_to_unpack_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """136 bytes each, of which a thousand take seconds: a hundred thousand would keep a worker busy for minutes."""
+    slow = bz2.compress(b"ab" * 449_000)
+    monkeypatch.setattr(allowance, "_SECONDS", 0.2)
+    assert _codes(ordinary(("a.bz2", slow))) is None
+    many = ordinary(*((f"{number}.bz2", slow) for number in range(2000)), method=zipfile.ZIP_STORED)
+    assert _codes(many) == (ReasonCode.SCAN_TIMED_OUT, False)
+    assert _codes(archive_makers.tape(*((f"{number}", slow) for number in range(2000)))) == (
+        ReasonCode.SCAN_TIMED_OUT,
+        False,
+    )
+    assert _codes(gzip.compress(b"") * 100_000) == (ReasonCode.SCAN_TIMED_OUT, False)
+
+
+def test_many_documents_in_an_archive_are_no_bomb_however_large_they_are_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A year's invoices, as PDF or docx, which programs compress again; only one of them is in memory at a time."""
+    monkeypatch.setattr(allowance, "_UNPACKED", 1 << 20)
+    document = ordinary(("a.bin", bytes(600_000)), method=zipfile.ZIP_STORED)
+    assert _codes(ordinary(*((f"{number}.docx", document) for number in range(5)))) is None
+    within = Zip()
+    within.add(told(b"a.bin", bytes(600_000), STORED))
+    within.add(told(b"b.docx", document))
+    with pytest.raises(Closed, match="compressed again"):
+        inside.look_into(io.BytesIO(gzip.compress(within.whole())), Allowance())

@@ -58,7 +58,8 @@ def _zip(file: BinaryIO, allowance: Allowance) -> None:
     for content in zip_entries.contents(file, zip_directory.read(file), allowance):
         head = content.head()
         if _check_for(head) or pgp.begins_like_one(head):
-            look_into(content.open(allowance), allowance)
+            with allowance.holding():
+                look_into(content.open(allowance), allowance)
         elif content.entry.name.lower() == b"meta-inf/manifest.xml" and _says_encrypted(content):
             raise encrypted("the document")
 
@@ -71,13 +72,15 @@ def _says_encrypted(manifest: zip_entries.Content) -> bool:
 
 def _tape(file: BinaryIO, allowance: Allowance) -> None:
     for member in tape.members(file):
+        allowance.check_time()
         look_into(member, allowance)
 
 
 def _compressed(file: BinaryIO, allowance: Allowance) -> None:
-    head = compressed.head(file, _HEAD)
+    head = compressed.head(file, _HEAD, allowance)
     if _check_for(head) or pgp.begins_like_one(head):
-        look_into(compressed.unpacked(file, allowance), allowance)
+        with allowance.holding():
+            look_into(compressed.unpacked(file, allowance), allowance)
 
 
 def _unknown(_file: BinaryIO, _allowance: Allowance) -> None:

@@ -61,7 +61,7 @@ class Content(NamedTuple):
             raise unopenable("an entry of the archive is broken") from error
         return b"".join(parts)
 
-    def check_size(self) -> None:
+    def check_size(self, allowance: Allowance) -> None:
         """Raises `Closed` where more comes out than is told, and may be more than ClamAV looks at."""
         entry = self.entry
         if entry.method == _STORED:
@@ -75,6 +75,7 @@ class Content(NamedTuple):
         left = entry.size
         try:
             for piece in self._pieces(_CHUNK, _CHUNK):
+                allowance.check_time()
                 left -= len(piece)
                 if left < 0:
                     raise unopenable("an entry of the archive is larger than it says")
@@ -126,7 +127,8 @@ def contents(file: BinaryIO, directory: Directory, allowance: Allowance) -> Iter
     for entry, start in zip_directory.places(file, directory):
         _check_openable(entry)
         content = Content(file, entry, start)
-        content.check_size()
+        allowance.check_time()
+        content.check_size(allowance)
         if entry.size:
             yield content
 
