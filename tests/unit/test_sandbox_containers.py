@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
-import lzma
 import random
 import struct
-import zipfile
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -17,12 +13,11 @@ import pytest
 from tests.corpus import archive_makers, ole_builder, rar_builder
 from tests.corpus import media_builder as media
 from tests.corpus.zip_builder import STORED, Zip, ordinary, told
-from worker.sandbox import Refused, allowance, polyglots
+from worker.sandbox import Refused, polyglots
 from worker.sandbox.allowance import Allowance
 from worker.sandbox.closed import Closed
 from worker.sandbox.containers import (
     base_media,
-    compressed,
     frames,
     inside,
     markup,
@@ -194,57 +189,28 @@ def test_a_list_of_parts_in_an_encoding_that_would_have_to_be_loaded_is_none(enc
     assert open_xml.document_type(f'<?xml version="1.0" encoding="{encoding}"?>{part}'.encode()) is None
 
 
-_RAR = rar_builder.rar5(archive_makers.noise(200_000))
-_TAPE = archive_makers.tape(("a", b"x"), ("b", _RAR))
-_IN_COMPRESSION = {
-    "bzip2, in a block of more than 64 KiB": bz2.compress(_RAR),
-    "gzip, behind an empty one": gzip.compress(b"") + gzip.compress(_RAR),
-    "bzip2, behind an empty one": bz2.compress(b"") + bz2.compress(_RAR),
-    "xz, behind an empty one and padding": lzma.compress(b"") + bytes(8) + lzma.compress(_RAR),
-    "gzip, a letter in the first": gzip.compress(_RAR[:1]) + gzip.compress(_RAR[1:]),
-    "tar, in two gzips": gzip.compress(_TAPE[:1024]) + gzip.compress(_TAPE[1024:]),
-    "xz, with a dictionary of 512 MiB": archive_makers.demanding(_RAR, 29),
-}
+@pytest.mark.parametrize(
+    ("entry", "encrypted"),
+    [
+        (b"/Encrypt 5 0 R", True),
+        (b"/Encrypt<</V 4>>", True),
+        (b"/#45ncrypt%" + b"x" * 3000 + b"\n5 0 R", True),
+        (b"/Encrypt" + b" " * 3000 + b"5 0 R", True),
+        (b"/Encrypt 5" + b" " * 3000 + b"0 R", True),
+        (b"/Encrypt 5 0 %" + b"\n" * 3000 + b"R", True),
+        (b"(/Encrypt is a key, /Encrypt" + b" " * 100 + b"too, and /EncryptMetadata one more)", False),
+    ],
+)
+@pytest.mark.parametrize("distance", [0, (1 << 20) - 2500])
+def test_that_a_pdf_is_encrypted_shows_whatever_stands_between(entry: bytes, encrypted: bool, distance: int) -> None:
+    """Also across the pieces in which it is read."""
+    file = b"%PDF-1.7\n1 0 obj\n".ljust(distance) + entry
+    assert _codes(file) == ((ReasonCode.ENCRYPTED, False) if encrypted else None)
 
 
-@pytest.mark.parametrize("how", _IN_COMPRESSION)
-def test_an_archive_that_nobody_opens_is_seen_however_it_is_compressed(how: str) -> None:
-    """ClamAV unpacks each of them, and says OK to the RAR."""
-    assert _codes(_IN_COMPRESSION[how]) == (ReasonCode.SCAN_LIMITS_EXCEEDED, False)
-
-
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
-def test_what_was_compressed_in_several_pieces_is_read_as_one(compress: Callable[[bytes], bytes]) -> None:
-    """As pigz, bgzip and pbzip2 write it."""
-    whole = archive_makers.tape(("a", b"x" * 3000), ("b", archive_makers.noise(200_000)))
-    pieces = b"".join(compress(whole[start : start + 1000]) for start in range(0, len(whole), 1000))
-    assert compressed.unpacked(io.BytesIO(pieces), Allowance()).getvalue() == whole  # type: ignore[attr-defined]
-    assert _codes(pieces) is None
-
-
-def test_a_look_into_files_that_are_slow_to_unpack_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """136 bytes each, of which a thousand take seconds: a hundred thousand would keep a worker busy for minutes."""
-    slow = bz2.compress(b"ab" * 449_000)
-    monkeypatch.setattr(allowance, "_SECONDS", 0.2)
-    assert _codes(ordinary(("a.bz2", slow))) is None
-    many = ordinary(*((f"{number}.bz2", slow) for number in range(2000)), method=zipfile.ZIP_STORED)
-    assert _codes(many) == (ReasonCode.SCAN_TIMED_OUT, False)
-    assert _codes(archive_makers.tape(*((f"{number}", slow) for number in range(2000)))) == (
-        ReasonCode.SCAN_TIMED_OUT,
-        False,
-    )
-    assert _codes(gzip.compress(b"") * 100_000) == (ReasonCode.SCAN_TIMED_OUT, False)
-
-
-def test_many_documents_in_an_archive_are_no_bomb_however_large_they_are_together(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A year's invoices, as PDF or docx, which programs compress again; only one of them is in memory at a time."""
-    monkeypatch.setattr(allowance, "_UNPACKED", 1 << 20)
-    document = ordinary(("a.bin", bytes(600_000)), method=zipfile.ZIP_STORED)
-    assert _codes(ordinary(*((f"{number}.docx", document) for number in range(5)))) is None
-    within = Zip()
-    within.add(told(b"a.bin", bytes(600_000), STORED))
-    within.add(told(b"b.docx", document))
-    with pytest.raises(Closed, match="compressed again"):
-        inside.look_into(io.BytesIO(gzip.compress(within.whole())), Allowance())
+def test_a_pdf_with_no_object_near_its_header_is_not_searched_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each digit may begin an object; 2 GiB of them took two minutes."""
+    monkeypatch.setattr(pdf, "_OBJECT_WITHIN", 5000)
+    digits = b"%PDF-1.4\n" + b"1 1 " * 1000
+    assert pdf.begin(io.BytesIO(digits)) is None
+    assert pdf.begin(io.BytesIO(digits + b"1 " * 1000)) == 0

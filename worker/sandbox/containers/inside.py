@@ -104,7 +104,7 @@ _KINDS = (
     _Kind(_starting(rar.RAR4, rar.RAR5), _alone(rar.check)),
     _Kind(_starting(seven_zip.SIGNATURE), _alone(seven_zip.check)),
     _Kind(_starting(ole_streams.SIGNATURE), _alone(ole.check)),
-    _Kind(re.compile(rb".{0,1019}%PDF-", re.DOTALL), _alone(pdf.check)),
+    _Kind(re.compile(rb".{0,1019}%PDF-", re.DOTALL), pdf.check),
     _Kind(re.compile(rb".{%d}%s" % (tape.MAGIC_AT, tape.MAGIC), re.DOTALL), _tape),
     _Kind(re.compile(rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0", re.DOTALL), _compressed),
     # Zstandard, LZ4, lzip, lzma, compress, lrzip, rzip, ZPAQ, ACE, WIM, StuffIt, zoo: clamd says OK to all of them.

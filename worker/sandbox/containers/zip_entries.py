@@ -15,9 +15,10 @@ from worker.sandbox.containers.window import at, window
 from worker.sandbox.containers.zip_directory import Directory, Entry
 
 HEAD = 1024  # bytes of an entry that tell what it is
-_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2 = 0, 6, 8, 9, 12
-# What ClamAV unpacks; of anything else it says OK, unseen.
-_OPENABLE = frozenset({_STORED, _IMPLODED, _DEFLATED, _DEFLATED64, _BZIP2})
+_STORED, _DEFLATED, _BZIP2 = 0, 8, 12
+# What ClamAV unpacks, and we. It also unpacks implode and deflate64, but what comes out may be what it does not open.
+# Of anything else it says OK, unseen.
+_OPENABLE = frozenset({_STORED, _DEFLATED, _BZIP2})
 _ENCRYPTED_FLAG, _STRONG_FLAG, _MASKED_FLAG = 1, 1 << 6, 1 << 13  # 4.4.4
 _AES = 99  # WinZip's
 _LARGEST = 2**31 - 3  # bytes; ClamAV skips larger entries without a word
@@ -35,11 +36,8 @@ class Content(NamedTuple):
     start: int
 
     def head(self) -> bytes:
-        """The first bytes; none where only ClamAV can unpack it. Raises `Closed` where it is broken."""
-        try:
-            return next(self._pieces(HEAD, HEAD), b"")[:HEAD]
-        except _BROKEN as error:
-            raise unopenable("an entry of the archive is broken") from error
+        """The first bytes. Raises `Closed` where it is broken."""
+        return self.read(HEAD)
 
     def open(self, allowance: Allowance) -> BinaryIO:
         """All of it. Raises `Closed` where it is too much, or broken."""
@@ -50,9 +48,9 @@ class Content(NamedTuple):
 
     def read(self, most: int) -> bytes:
         """At most the first `most` bytes. Raises `Closed` where it is broken."""
-        parts, left = [], most
+        parts, left, step = [], most, min(most, _CHUNK)
         try:
-            for piece in self._pieces(_CHUNK, _CHUNK):
+            for piece in self._pieces(step, step):
                 parts.append(piece[:left])
                 left -= len(piece)
                 if left <= 0:
@@ -70,7 +68,7 @@ class Content(NamedTuple):
             return
         if entry.method != _BZIP2 and entry.packed * _DEFLATE_RATIO <= _LARGEST:
             return
-        if entry.method not in (_DEFLATED, _BZIP2) or (entry.method == _BZIP2 and entry.size > _MOST_BZIP2):
+        if entry.method == _BZIP2 and entry.size > _MOST_BZIP2:
             raise unopenable("an entry of the archive is compressed in a way that hides how large it is")
         left = entry.size
         try:
@@ -84,9 +82,9 @@ class Content(NamedTuple):
 
     def _pieces(self, taken: int, most: int) -> Iterator[bytes]:
         """What comes out, in pieces of at most `most` bytes, while `taken` bytes at a time go in."""
-        unpacked = _Unpacked.of(self.entry.method)
+        unpacked = _Unpacked(self.entry.method)
         position, end = self.start, self.start + self.entry.packed
-        while unpacked is not None and position < end and (data := at(self.file, position, min(taken, end - position))):
+        while position < end and (data := at(self.file, position, min(taken, end - position))):
             position += len(data)
             yield from unpacked.pieces(data, most)
 
@@ -98,11 +96,6 @@ class _Unpacked:
         self._method = method
         self._deflate = zlib.decompressobj(-zlib.MAX_WBITS)
         self._bzip2 = bz2.BZ2Decompressor()
-
-    @classmethod
-    def of(cls, method: int) -> _Unpacked | None:
-        """None for the methods that only ClamAV unpacks."""
-        return cls(method) if method in (_STORED, _DEFLATED, _BZIP2) else None
 
     def pieces(self, data: bytes, most: int) -> Iterator[bytes]:
         if self._method == _STORED:
@@ -137,6 +130,6 @@ def _check_openable(entry: Entry) -> None:
     if entry.flags & (_ENCRYPTED_FLAG | _STRONG_FLAG | _MASKED_FLAG) or entry.method == _AES:
         raise encrypted("an entry of the archive")
     if entry.method not in _OPENABLE:
-        raise unopenable("an entry of the archive is compressed in a way that no scanner unpacks")
+        raise unopenable("an entry of the archive is compressed in a way that keeps it from being looked into")
     if entry.size > _LARGEST:
         raise unopenable("an entry of the archive is larger than the scanner can look into")
