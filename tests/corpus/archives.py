@@ -9,6 +9,7 @@ import bz2
 import gzip
 import lzma
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,7 @@ from tests.corpus.archive_makers import (
     zstandard,
 )
 from tests.corpus.case import Case
-from tests.corpus.zip_builder import DEFLATED, DEFLATED64, STORED, Told, Zip, ordinary, told
+from tests.corpus.zip_builder import DEFLATED, DEFLATED64, STORED, Told, Zip, deflated, ordinary, told
 from worker.canaries import nested_zip
 from worker.scan import ReasonCode, Status
 
@@ -154,7 +155,8 @@ _UNOPENED = (  # clamd: OK to each
     _in_zip("a.lzma", lambda: lzma.compress(TEXT, lzma.FORMAT_ALONE), _LIM),
     _case("LZMA", lambda: ordinary(("a.txt", TEXT), method=zipfile.ZIP_LZMA), _LIM),
     *(_case(f"method {number}", one(told(b"a", TEXT, number)), _LIM) for number in (1, 5, 10, 93, 95, 98)),
-    _case("deflate64 of a size nobody can check", one(Told(b"a", noise(3 << 20), 100, 0, DEFLATED64)), _LIM),
+    _case("deflate64", one(Told(b"a", deflated(TEXT), len(TEXT), zlib.crc32(TEXT), DEFLATED64)), _LIM),
+    _case("rar behind empty blocks of deflate", lambda: _behind_nothing(rar_builder.rar5()), _LIM),
 )
 
 _DIFFERENT = (  # programs would unpack different files
@@ -196,6 +198,11 @@ def _broken_inside() -> bytes:
     archive = Zip()
     archive.add(Told(b"b.zip", b"\xff" * 50, 500, 0))
     return archive.whole()
+
+
+def _behind_nothing(data: bytes) -> bytes:
+    packed = b"\0\0\0\xff\xff" * 1000 + deflated(data)
+    return one(Told(b"a.txt", packed, len(data), zlib.crc32(data)))()
 
 
 def _sixfold() -> bytes:
