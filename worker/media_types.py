@@ -108,8 +108,8 @@ def meant(declared: str | None, filename: str, detected: str) -> str:
     """The type that a file is, where its content alone leaves it open.
 
     Nothing in the bytes tells CSV from other text, nor one encrypted document from another, so a name or a
-    declaration may narrow a broader type down; JSON in a file called notes.txt is the text that it says it is.
-    Nothing else is believed.
+    declaration may narrow a broader type down: text called a.csv is CSV. It may also widen: JSON in a file called
+    notes.txt is text. Nothing else is believed.
     """
     claims = [each for each in KNOWN if _claimed(each, declared, extension_of(filename))]
     broader = BY_NAME[detected].broader if detected in BY_NAME else None

@@ -27,6 +27,8 @@ from worker.telemetry import Log
 LARGEST = 2**31 - 3  # bytes; the largest file that ClamAV looks into: what its MaxFileSize is cut down to
 _RETRY_SECONDS = 5.0  # between looks at a scanner that is not trusted
 _CANARY_SECONDS = 30.0  # the longest a canary may take; they are small
+# What ClamAV calls what it does not unpack: dictionaries of more than 1 GiB, entries that lie in one another.
+_BEYOND_LIMITS = ("Heuristics.Limits.Exceeded", "Heuristics.XZ.DicSizeLimit", "Heuristics.Zip.OverlappingFiles")
 _VERSION_SECONDS = 5.0  # how long a version may be remembered: signatures change while we work
 
 
@@ -241,7 +243,7 @@ def _meaning(reply: Reply, info: ScannerInfo) -> Examination:
         return Examination(info, (Reason(ReasonCode.ENCRYPTED, f"The content is encrypted ({name})."),))
     if name.startswith("Heuristics.Limits.Exceeded.MaxScanTime"):
         return Examination(info, (Reason(ReasonCode.SCAN_TIMED_OUT, "The scan took longer than allowed."),))
-    if name.startswith("Heuristics.Limits.Exceeded"):
+    if name.startswith(_BEYOND_LIMITS):
         message = f"The file goes beyond a limit of the scanner ({name})."
         return Examination(info, (Reason(ReasonCode.SCAN_LIMITS_EXCEEDED, message),))
     return Examination(info, (Reason(ReasonCode.SIGNATURE_FOUND, f"The scanner found {name}."),), (name,))

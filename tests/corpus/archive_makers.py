@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import io
+import lzma
 import random
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -116,6 +118,14 @@ def lz4(data: bytes) -> bytes:
     return b"\x04\x22\x4d\x18\x60\x40\x82" + (len(data) | 1 << 31).to_bytes(4, "little") + data + bytes(4)
 
 
+def demanding(data: bytes, bits: int) -> bytes:
+    """An xz that asks for a dictionary of 2**`bits` bytes. The .xz File Format, 3.1 and 5.3.1"""
+    packed = bytearray(lzma.compress(data))
+    packed[16] = (bits - 12) * 2
+    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+    return bytes(packed)
+
+
 def nested(depth: int) -> bytes:
     """Zip in zip, so many of them."""
     data = ordinary(("a.txt", TEXT))
@@ -200,4 +210,17 @@ def bzip2_bomb() -> bytes:
     """Says 100 bytes, gives 64 MiB."""
     archive = Zip()
     archive.add(Told(b"a", bz2.compress(bytes(64 << 20)), 100, 0, BZIP2))
+    return archive.whole()
+
+
+def covering(count: int) -> bytes:
+    """A zip each of whose entries, up to 90, holds all headers that follow."""
+    archive = Zip()
+    entries = [told(b"%d" % number, b"", STORED) for number in range(10, 10 + count)]
+    for left, entry in enumerate(reversed(entries)):
+        entry.size = entry.packed = 32 * left + 100
+    offsets = [archive.local(entry) for entry in entries]
+    archive.data += bytes(100)
+    for entry, offset in zip(entries, offsets, strict=True):
+        archive.central(entry, offset)
     return archive.whole()

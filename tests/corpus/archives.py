@@ -9,6 +9,7 @@ import bz2
 import gzip
 import lzma
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from tests.corpus.archive_makers import (
     appended,
     bzip2_bomb,
     commented,
+    covering,
+    demanding,
     different,
     empty_entries,
     flagged,
@@ -44,7 +47,7 @@ from tests.corpus.archive_makers import (
     zstandard,
 )
 from tests.corpus.case import Case
-from tests.corpus.zip_builder import DEFLATED, DEFLATED64, STORED, Told, Zip, ordinary, told
+from tests.corpus.zip_builder import DEFLATED, DEFLATED64, STORED, Told, Zip, deflated, ordinary, told
 from worker.canaries import nested_zip
 from worker.scan import ReasonCode, Status
 
@@ -138,6 +141,9 @@ _UNOPENED = (  # clamd: OK to each
     _in_zip("rar.tar.gz", lambda: gzip.compress(tape(("a.rar", rar_builder.rar5()))), _LIM),
     _in_zip("rar.xz", lambda: lzma.compress(rar_builder.rar5()), _LIM),
     _in_zip("rar.bz2", lambda: bz2.compress(rar_builder.rar5()), _LIM),
+    _in_zip("large rar.bz2", lambda: bz2.compress(rar_builder.rar5(noise(200_000))), _LIM),
+    _in_zip("xz of 2 GiB of memory", lambda: demanding(TEXT, 31), _LIM),  # clamd: Heuristics.XZ.DicSizeLimit
+    _in_zip("rar behind an empty one.gz", lambda: gzip.compress(b"") + gzip.compress(rar_builder.rar5()), _LIM),
     _in_zip("rar.zip", holding("a.rar", rar_builder.rar5), _LIM),
     _seven("BZip2", {"id": py7zr.FILTER_BZIP2}, _LIM),
     _seven("Deflate", {"id": py7zr.FILTER_DEFLATE}, _LIM),
@@ -149,7 +155,8 @@ _UNOPENED = (  # clamd: OK to each
     _in_zip("a.lzma", lambda: lzma.compress(TEXT, lzma.FORMAT_ALONE), _LIM),
     _case("LZMA", lambda: ordinary(("a.txt", TEXT), method=zipfile.ZIP_LZMA), _LIM),
     *(_case(f"method {number}", one(told(b"a", TEXT, number)), _LIM) for number in (1, 5, 10, 93, 95, 98)),
-    _case("deflate64 of a size nobody can check", one(Told(b"a", noise(3 << 20), 100, 0, DEFLATED64)), _LIM),
+    _case("deflate64", one(Told(b"a", deflated(TEXT), len(TEXT), zlib.crc32(TEXT), DEFLATED64)), _LIM),
+    _case("rar behind empty blocks of deflate", lambda: _behind_nothing(rar_builder.rar5()), _LIM),
 )
 
 _DIFFERENT = (  # programs would unpack different files
@@ -162,6 +169,7 @@ _DIFFERENT = (  # programs would unpack different files
     _case("an entry that is not listed, in front", unlisted(first=True), _LIM, _TWO),  # likewise
     _case("one entry listed twice", twice, _LIM),  # clamd: OK
     _case("entries quoted in one another", quoted, _LIM),
+    _case("entries that hold all that follow", lambda: covering(20), _LIM),  # clamd: Heuristics.Zip.OverlappingFiles
     _case("an entry that holds the directory that lists it", into_directory, _LIM),
     _case("cut in half", lambda: _plain()[: len(_plain()) // 2], _LIM),
     _case("without its directory", lambda: _plain()[:-22], _LIM),
@@ -190,6 +198,11 @@ def _broken_inside() -> bytes:
     archive = Zip()
     archive.add(Told(b"b.zip", b"\xff" * 50, 500, 0))
     return archive.whole()
+
+
+def _behind_nothing(data: bytes) -> bytes:
+    packed = b"\0\0\0\xff\xff" * 1000 + deflated(data)
+    return one(Told(b"a.txt", packed, len(data), zlib.crc32(data)))()
 
 
 def _sixfold() -> bytes:

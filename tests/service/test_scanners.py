@@ -16,6 +16,7 @@ import pytest
 from ops.embedded.clamd_server import Clamd
 from ops.embedded.ports import choose
 from ops.embedded.supervisor import Supervisor
+from tests.corpus.archive_makers import TEXT, covering, demanding
 from tests.system import System
 from worker import clock
 from worker.adapters.clamd import Endpoint
@@ -156,3 +157,11 @@ def test_a_scan_that_clamd_cuts_off_is_told_apart(
         for number in range(3000):
             archive.writestr(f"{number}.txt", f"{number} " * 100)
     assert _examine(_scanners(system, hurried.address), packed.getvalue()) == ["scan_timed_out"]
+
+
+def test_what_clamd_does_not_unpack_is_no_malware(system: System, clamd_address: str) -> None:
+    """An xz with a dictionary of 2 GiB, and entries of a zip that overlap: it has a name of its own for each."""
+    scanners = _scanners(system, clamd_address)
+    assert _examine(scanners, demanding(TEXT, 30)) == []
+    assert _examine(scanners, demanding(TEXT, 31)) == ["scan_limits_exceeded"]
+    assert _examine(scanners, covering(20)) == ["scan_limits_exceeded"]

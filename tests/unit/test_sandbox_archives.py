@@ -131,7 +131,7 @@ def test_compressed_files_of_several_parts_unpack_to_one() -> None:
     parts = [noise(100_000), b"", b"x", bytes(3 << 20)]
     file = io.BytesIO(b"".join(gzip.compress(each) + bytes(7) for each in parts) + b"nobody's")
     whole = b"".join(parts)
-    assert compressed.head(file, 100_005) == whole[:100_005]
+    assert compressed.head(file, 100_005, Allowance()) == whole[:100_005]
     assert compressed.unpacked(file, Allowance()).read() == b""  # it stands at its end
     assert compressed.unpacked(file, Allowance()).seek(0, io.SEEK_END) == len(whole)
 

@@ -134,10 +134,10 @@ def test_a_directory_that_lies_about_many_entries_is_exhausting_too() -> None:
 
 
 def test_what_comes_out_of_compression_is_bounded() -> None:
-    allowance = Allowance()
-    allowance.unpack(200 << 20)
+    left = Allowance()
+    left.unpack(200 << 20)
     with pytest.raises(Closed, match="compressed again"):
-        allowance.unpack(100 << 20)
+        left.unpack(100 << 20)
     with pytest.raises(Closed, match="unpacks to more"):
         Allowance().count(1, 0, 5 << 30)
 
@@ -192,3 +192,30 @@ def test_a_list_of_parts_in_an_encoding_that_would_have_to_be_loaded_is_none(enc
     part = '<Types><Override ContentType="application/vnd.ms-excel.sheet.macroEnabled.main+xml"/></Types>'
     assert open_xml.document_type(part.encode()) == "application/vnd.ms-excel.sheet.macroenabled.12"
     assert open_xml.document_type(f'<?xml version="1.0" encoding="{encoding}"?>{part}'.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "encrypted"),
+    [
+        (b"/Encrypt 5 0 R", True),
+        (b"/Encrypt<</V 4>>", True),
+        (b"/#45ncrypt%" + b"x" * 3000 + b"\n5 0 R", True),
+        (b"/Encrypt" + b" " * 3000 + b"5 0 R", True),
+        (b"/Encrypt 5" + b" " * 3000 + b"0 R", True),
+        (b"/Encrypt 5 0 %" + b"\n" * 3000 + b"R", True),
+        (b"(/Encrypt is a key, /Encrypt" + b" " * 100 + b"too, and /EncryptMetadata one more)", False),
+    ],
+)
+@pytest.mark.parametrize("distance", [0, (1 << 20) - 2500])
+def test_that_a_pdf_is_encrypted_shows_whatever_stands_between(entry: bytes, encrypted: bool, distance: int) -> None:
+    """Also across the pieces in which it is read."""
+    file = b"%PDF-1.7\n1 0 obj\n".ljust(distance) + entry
+    assert _codes(file) == ((ReasonCode.ENCRYPTED, False) if encrypted else None)
+
+
+def test_a_pdf_with_no_object_near_its_header_is_not_searched_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each digit may begin an object; 2 GiB of them took two minutes."""
+    monkeypatch.setattr(pdf, "_OBJECT_WITHIN", 5000)
+    digits = b"%PDF-1.4\n" + b"1 1 " * 1000
+    assert pdf.begin(io.BytesIO(digits)) is None
+    assert pdf.begin(io.BytesIO(digits + b"1 " * 1000)) == 0

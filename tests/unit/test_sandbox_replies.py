@@ -33,6 +33,7 @@ def _unpack(request: Request, *untrusted: Any) -> Answer:
         (SNIFF, Sniffed("application/vnd.ms-excel.sheet.macroenabled.12")),
         (SNIFF, Sniffed("application/pdf", ("application/zip", "text/html"), Refused(ReasonCode.ENCRYPTED, "x"))),
         (SNIFF, Sniffed("application/zip", (), Refused(ReasonCode.SCAN_LIMITS_EXCEEDED, "x"), exhausting=True)),
+        (SNIFF, Sniffed("application/zip", (), Refused(ReasonCode.SCAN_TIMED_OUT, "x"))),
         (REENCODE, Reencoded("image/jpeg", 10, 10, 5)),
         (REENCODE, Refused(ReasonCode.IMAGE_TOO_LARGE, "it is large")),
         (KEEP, Reencoded("image/heic", 10, 10, 1)),

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from worker.sandbox.closed import unopenable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from worker.sandbox.closed import too_slow, unopenable
 
 _DEEPEST = 6  # containers in one another; people send two or three, ClamAV follows 17
 _ENTRIES = 100_000  # in all archives together: ClamAV's MaxFiles (ops/clamav/clamd.conf)
 # Stored entries without content: ClamAV does not count them, and compares each with every other: 4,000 take it 2 s,
 # 8,000 take 16 s, 20,000 take 90 s.
 _EMPTY_ENTRIES = 5_000
-# What is unpacked here to be looked into: archives in archives. 256 MiB take a second; larger ones that were not
+# What is unpacked here to be looked into, and in memory at once: an archive, and those in it. Larger ones that were not
 # compressed again in the outer archive are read where they lie, at no cost.
 _UNPACKED = 256 * 1024 * 1024  # bytes
 _UNPACKED_SIZE = 4096 * 1024 * 1024  # bytes that all entries of all archives claim: ClamAV's MaxScanSize
+# Of processor time, so that a busy machine is not the file's fault. 2 GiB unpacked take half of it; what takes more is
+# made for that: 100,000 tiny bzip2 files, a block in each of which nothing can be told before all of it is unpacked.
+# Well below LAZARETTO_SANDBOX_SECONDS, beyond which nobody hears what was found.
+_SECONDS = 20.0
 
 
 class Allowance:
@@ -21,6 +29,7 @@ class Allowance:
     def __init__(self) -> None:
         self.depth = 0
         self._entries, self._empty, self._unpacked, self._claimed = _ENTRIES, _EMPTY_ENTRIES, _UNPACKED, _UNPACKED_SIZE
+        self._until = time.process_time() + _SECONDS
 
     def enter(self) -> None:
         """One container deeper; whoever enters also leaves."""
@@ -45,6 +54,19 @@ class Allowance:
 
     def unpack(self, size: int) -> None:
         """So many bytes come out of compression to be looked into."""
+        self.check_time()
         self._unpacked -= size
         if self._unpacked < 0:
             raise unopenable(f"it holds more than {_UNPACKED} bytes of archives that were compressed again")
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """What is unpacked within is let go of at its end."""
+        unpacked = self._unpacked
+        yield
+        self._unpacked = unpacked
+
+    def check_time(self) -> None:
+        """For every loop whose length is the file's to say."""
+        if time.process_time() > self._until:
+            raise too_slow(_SECONDS)

@@ -25,3 +25,9 @@ def unopenable(why: str, *, exhausting: bool = False) -> Closed:
     """`why`: what keeps a scanner from looking into it, as half a sentence."""
     message = f"The scanner cannot look into all of it: {why}."
     return Closed(ReasonCode.SCAN_LIMITS_EXCEEDED, message, exhausting=exhausting)
+
+
+def too_slow(seconds: float) -> Closed:
+    """Looking into it has taken `seconds` of processor time."""
+    message = f"Looking into all that it holds takes too long, expected at most {seconds:g} seconds."
+    return Closed(ReasonCode.SCAN_TIMED_OUT, message)

@@ -27,7 +27,7 @@ _CODES = (
     ReasonCode.TYPE_MISMATCH,
 )
 _MOST_TYPES = 16  # that one file may be at once
-_CLOSED_CODES = (ReasonCode.ENCRYPTED, ReasonCode.SCAN_LIMITS_EXCEEDED)
+_CLOSED_CODES = (ReasonCode.ENCRYPTED, ReasonCode.SCAN_LIMITS_EXCEEDED, ReasonCode.SCAN_TIMED_OUT)
 _LONGEST_MESSAGE = 1000  # characters
 
 

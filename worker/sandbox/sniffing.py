@@ -37,7 +37,8 @@ _USUAL = {  # libmagic's names, and the registered or more usual ones
 }
 
 # What stays what libmagic says, although it is text throughout: other programs than an editor go by its content. All
-# else that it recognises in text (C, Java, mail, subtitles, two letters that begin an image) is what people wrote.
+# else that it recognises in text is what people wrote: C, Java, mail, subtitles, and sentences that begin with "BM",
+# as a bitmap does.
 _KEPT = frozenset(
     {
         "application/json",

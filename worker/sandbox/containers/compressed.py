@@ -25,6 +25,7 @@ _MOST_MEMORY = 128 * 1024 * 1024  # bytes, for an xz dictionary
 _MOST_MEMBERS = 10_000  # genome files have one for each 64 KiB
 _LONGEST_PADDING = 64 * 1024  # bytes between them
 _CHUNK_IN, _CHUNK_OUT = 64 * 1024, 1024 * 1024  # bytes
+_NO_MEMORY = "Memory usage limit"  # liblzma's words
 _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
 
 
@@ -38,16 +39,18 @@ def check(file: BinaryIO) -> None:
         place, kept = place + len(data), data[1 - _BZIP2_START :]
 
 
-def head(file: BinaryIO, size: int) -> bytes:
-    """The first bytes of what it holds; what comes before a fault, where it is broken."""
+def head(file: BinaryIO, size: int, allowance: Allowance) -> bytes:
+    """The first bytes of what it holds, up to a fault where it is broken. Raises `Closed` where only ClamAV
+    can unpack it."""
     found = b""
     try:
-        for piece in _pieces(file, size):
+        for piece in _pieces(file, size, allowance):
             found += piece
             if len(found) >= size:
                 break
-    except _BROKEN:
-        pass
+    except _BROKEN as error:
+        if _NO_MEMORY in str(error):
+            raise unopenable("a compressed file in it takes too much memory to unpack") from error
     return found[:size]
 
 
@@ -55,7 +58,7 @@ def unpacked(file: BinaryIO, allowance: Allowance) -> BinaryIO:
     """All that it holds. Raises `Closed` where it is too much, or broken."""
     whole = io.BytesIO()
     try:
-        for piece in _pieces(file, _CHUNK_OUT):
+        for piece in _pieces(file, _CHUNK_OUT, allowance):
             allowance.unpack(len(piece))
             whole.write(piece)
     except _BROKEN as error:
@@ -63,7 +66,7 @@ def unpacked(file: BinaryIO, allowance: Allowance) -> BinaryIO:
     return whole
 
 
-def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, most: int, allowance: Allowance) -> Iterator[bytes]:
     """What comes out, in pieces of at most `most` bytes. What follows the last member is nobody's."""
     place = 0
     for _ in range(_MOST_MEMBERS):
@@ -72,6 +75,7 @@ def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
             return
         data = b""
         while not decompressor.eof:
+            allowance.check_time()
             if not data and getattr(decompressor, "needs_input", True):
                 data = at(file, place, _CHUNK_IN)
                 place += len(data)

@@ -61,7 +61,8 @@ def _zip(file: BinaryIO, allowance: Allowance) -> None:
     for content in zip_entries.contents(file, zip_directory.read(file), allowance):
         head = content.head(_HEAD)
         if _check_for(head) or pgp.begins_like_one(head):
-            look_into(content.open(allowance), allowance)
+            with allowance.holding():
+                look_into(content.open(allowance), allowance)
         elif content.entry.name.lower() == b"meta-inf/manifest.xml" and _says_encrypted(content):
             raise encrypted("the document")
 
@@ -74,14 +75,16 @@ def _says_encrypted(manifest: zip_entries.Content) -> bool:
 
 def _tape(file: BinaryIO, allowance: Allowance) -> None:
     for member in tape.members(file):
+        allowance.check_time()
         look_into(member, allowance)
 
 
 def _compressed(file: BinaryIO, allowance: Allowance) -> None:
     compressed.check(file)
-    head = compressed.head(file, _HEAD)
+    head = compressed.head(file, _HEAD, allowance)
     if _check_for(head) or pgp.begins_like_one(head):
-        look_into(compressed.unpacked(file, allowance), allowance)
+        with allowance.holding():
+            look_into(compressed.unpacked(file, allowance), allowance)
 
 
 def _seven_zip(file: BinaryIO, allowance: Allowance) -> None:
@@ -108,6 +111,7 @@ def _ole(file: BinaryIO, allowance: Allowance) -> None:
 
 def _entries(file: BinaryIO, allowance: Allowance, form: str, *, solid: bool = False, options: str = "") -> None:
     for content in archive_reader.contents(file, form, _HEAD, allowance, solid=solid, options=options):
+        allowance.check_time()
         if _check_for(content.head) or pgp.begins_like_one(content.head):
             look_into(content.open(), allowance)
 
@@ -137,7 +141,7 @@ _KINDS = (
     _Kind(_starting(rar.RAR4, rar.RAR5), _alone(rar.check)),
     _Kind(_starting(seven_zip.SIGNATURE), _seven_zip),
     _Kind(_starting(ole_streams.SIGNATURE), _ole),
-    _Kind(re.compile(rb".{0,1019}%PDF-", re.DOTALL), _alone(pdf.check)),
+    _Kind(re.compile(rb".{0,1019}%PDF-", re.DOTALL), pdf.check),
     _Kind(re.compile(rb".{%d}%s" % (tape.MAGIC_AT, tape.MAGIC), re.DOTALL), _tape),
     _Kind(re.compile(rb"\x1f\x8b\x08|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|\xfd7zXZ\0", re.DOTALL), _compressed),
     _Kind(_starting(cabinet.SIGNATURE + bytes(4)), _cabinet),

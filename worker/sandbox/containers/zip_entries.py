@@ -36,7 +36,7 @@ class Content(NamedTuple):
 
     def head(self, size: int) -> bytes:
         """The first bytes. Raises `Closed` where it is broken."""
-        return self.read(size, step=size)
+        return self.read(size)
 
     def open(self, allowance: Allowance) -> BinaryIO:
         """All of it. Raises `Closed` where it is too much, or broken."""
@@ -48,9 +48,9 @@ class Content(NamedTuple):
             raise unopenable("an entry of the archive is larger than it says")
         return io.BytesIO(whole)
 
-    def read(self, most: int, *, step: int = _CHUNK) -> bytes:
-        """At most the first `most` bytes, taken in steps of so many. Raises `Closed` where it is broken."""
-        parts, left = [], most
+    def read(self, most: int) -> bytes:
+        """At most the first `most` bytes. Raises `Closed` where it is broken."""
+        parts, left, step = [], most, min(most, _CHUNK)
         try:
             for piece in self._pieces(step, step):
                 parts.append(piece[:left])
@@ -61,7 +61,7 @@ class Content(NamedTuple):
             raise unopenable("an entry of the archive is broken") from error
         return b"".join(parts)
 
-    def check_size(self) -> None:
+    def check_size(self, allowance: Allowance) -> None:
         """Raises `Closed` where more comes out than is told, and may be more than ClamAV looks at; or, by bzip2, less:
         ClamAV and Python end with the first of several streams, others go on."""
         entry = self.entry
@@ -73,14 +73,15 @@ class Content(NamedTuple):
             return
         if entry.method == _BZIP2 and entry.size > _MOST_BZIP2:
             raise unopenable("an entry of the archive is compressed in a way that hides how large it is")
-        if entry.size != self._counted(entry.size):
+        if entry.size != self._counted(entry.size, allowance):
             raise unopenable("an entry of the archive is of another size than it says")
 
-    def _counted(self, most: int) -> int:
+    def _counted(self, most: int, allowance: Allowance) -> int:
         """How many bytes come out; where they are more than `most`, not all are counted."""
         count = 0
         try:
             for piece in self._pieces(_CHUNK, _CHUNK):
+                allowance.check_time()
                 count += len(piece)
                 if count > most:
                     break
@@ -90,9 +91,9 @@ class Content(NamedTuple):
 
     def _pieces(self, taken: int, most: int) -> Iterator[bytes]:
         """What comes out, in pieces of at most `most` bytes, while `taken` bytes at a time go in."""
-        unpacked = _Unpacked.of(self.entry.method)
+        unpacked = _Unpacked(self.entry.method)
         position, end = self.start, self.start + self.entry.packed
-        while unpacked is not None and position < end and (data := at(self.file, position, min(taken, end - position))):
+        while position < end and (data := at(self.file, position, min(taken, end - position))):
             position += len(data)
             yield from unpacked.pieces(data, most)
 
@@ -104,11 +105,6 @@ class _Unpacked:
         self._method = method
         self._deflate = zlib.decompressobj(-zlib.MAX_WBITS)
         self._bzip2 = bz2.BZ2Decompressor()
-
-    @classmethod
-    def of(cls, method: int) -> _Unpacked | None:
-        """None for the methods that only ClamAV unpacks."""
-        return cls(method) if method in (_STORED, _DEFLATED, _BZIP2) else None
 
     def pieces(self, data: bytes, most: int) -> Iterator[bytes]:
         if self._method == _STORED:
@@ -133,7 +129,8 @@ def contents(file: BinaryIO, directory: Directory, allowance: Allowance) -> Iter
     for entry, start in zip_directory.places(file, directory):
         _check_openable(entry)
         content = Content(file, entry, start)
-        content.check_size()
+        allowance.check_time()
+        content.check_size(allowance)
         if entry.packed:
             yield content
 
