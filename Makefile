@@ -45,17 +45,21 @@ bench-memory: $(INSTALLED) ## 10,000 images through one worker's inspection: doe
 	@$(BIN)/python -m ops.bench.memory
 
 check: $(INSTALLED) ## lint, types, import contracts, and the tests that need no service
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target lint unit-sandbox unit-rest
 
-.PHONY: lint unit
+.PHONY: lint unit-sandbox unit-rest
 lint:
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-unit:
-	@$(BIN)/python -m pytest --quiet tests/unit
+SANDBOX := $(wildcard tests/unit/test_images_*.py tests/unit/test_sandbox_*.py)
+unit-sandbox:
+	@$(BIN)/python -m pytest --quiet $(SANDBOX)
+
+unit-rest:
+	@$(BIN)/python -m pytest --quiet tests/unit $(addprefix --ignore=,$(SANDBOX))
 
 lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --extra embedded --extra development --output-file ops/locks/development.txt pyproject.toml
