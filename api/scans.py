@@ -15,11 +15,12 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from api.auth import Reader, Submitter
 from api.parts import Parts, PartsOf
 from api.problems import Problem, documented
-from api.views import EventPage, EventView, ScanPage, ScanView
+from api.views import EventPage, EventView, ScanPage
 from worker import media_types
 from worker.scan import PROMOTED, Scan, Status
 from worker.services import Caller
 from worker.store import events, scans
+from worker.views import ScanView
 
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
 

@@ -14,9 +14,9 @@ from api.auth import Submitter
 from api.forms import UploadForm
 from api.parts import Parts, PartsOf
 from api.problems import documented
-from api.views import ScanView
 from worker.intake import Incoming, UploadStalled
 from worker.services import Caller
+from worker.views import ScanView
 
 
 class _Anything(StringConvertor):

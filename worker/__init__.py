@@ -3,7 +3,7 @@
     intake ──▶ quarantine ──▶ pipeline: claim ▸ inspect ▸ decide ▸ settle ──▶ clean bucket, or deleted, or held
 
 The domain      `scan` (states, and who moves them), `media_types`, `policy` (findings → verdict), `retries`, `keys`,
-                `errors`
+                `errors`, `views` (a scan as everybody outside sees it)
 Use cases       `intake` (with `quarantine`: the stream into the bucket), `pipeline` (the whole path, top to bottom),
                 `sweep` (recovery), `reconcile` (buckets against database), `operations` (what owners and operators
                 ask for), `services` (who may ask for what)

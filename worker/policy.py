@@ -7,13 +7,16 @@ import tomllib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, HttpUrl, ValidationError, model_validator
 
 from worker import media_types
 from worker.errors import Permanent
 from worker.scan import SEVERITY, Reason, ReasonCode, Status
+
+_PREFIX = r"^([a-z0-9][a-z0-9_.-]{0,62}/){1,8}$"
+_SERVICE = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 def _known(name: str) -> str:
@@ -47,6 +50,15 @@ class ImagePolicy(BaseModel):
         return self
 
 
+class LimitPolicy(BaseModel):
+    """How much a service may ask for; what is left out has no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    requests_per_minute: int | None = Field(None, gt=0)  # of any kind
+    bytes_per_day: ByteSize | None = Field(None, gt=0)  # uploaded, in a day of UTC
+
+
 class Policy(BaseModel):
     """The rules for one service."""
 
@@ -61,6 +73,12 @@ class Policy(BaseModel):
     max_profile_size: ByteSize = ByteSize(4 << 20)  # bytes of an image's colour profile
     max_metadata_size: ByteSize = ByteSize(64 << 20)  # bytes of an image's other metadata, uncompressed
     images: ImagePolicy = ImagePolicy()
+    limits: LimitPolicy = LimitPolicy()
+    prefix: str | None = Field(
+        None, pattern=_PREFIX
+    )  # of keys in the clean bucket; None: the service's name and a slash
+    unscannable: Literal["hold", "delete"] = "hold"
+    webhook_url: HttpUrl | None = None  # who is told of every outcome; None: nobody
     retention_days: int = Field(30, gt=0)  # how long a file is held that could not be scanned, or whose scan failed
 
     @property
@@ -76,11 +94,21 @@ class Policy(BaseModel):
 
 
 class PolicyFile(BaseModel):
-    """The policy file: a default for every service."""
+    """The policy file: a default for every service, and what is different for some."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     default: Policy
+    services: dict[Annotated[str, Field(pattern=_SERVICE)], Policy] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit(cls, raw: Any) -> Any:
+        """A service says only what is different; the rest is the default's, also inside a table."""
+        match raw:
+            case {"default": dict(default), "services": dict(services)}:
+                return raw | {"services": {name: _merged(default, own) for name, own in services.items()}}
+        return raw
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -96,11 +124,22 @@ class PolicyFile(BaseModel):
     @property
     def largest_upload(self) -> int:
         """What the scanners must be able to take, in bytes."""
-        return self.default.max_size
+        return max(policy.max_size for policy in (self.default, *self.services.values()))
 
-    def of(self, _service: str) -> Policy:
+    def of(self, service: str) -> Policy:
         """The rules for a service."""
-        return self.default
+        return self.services.get(service, self.default)
+
+
+def _merged(default: dict[str, Any], own: Any) -> Any:
+    if not isinstance(own, dict):
+        return own  # a fault that validation names
+    tables = {name: default[name] | value for name, value in own.items() if _are_tables(default.get(name), value)}
+    return default | own | tables
+
+
+def _are_tables(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 @dataclass(frozen=True, slots=True)

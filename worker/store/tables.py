@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -69,7 +70,9 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),  # to the minute
 )
+Index("ix_api_keys_prefix", api_keys.c.prefix)  # what people call a key by
 
 scans = Table(
     "scans",
@@ -82,6 +85,9 @@ scans = Table(
     Column("sha256", String(64)),
     Column("etag", String(128)),
     Column("quarantine_key", Text),  # NULL once the bytes are gone from there
+    Column("source_key", Text),  # under incoming/: promised to, or written by, the service itself
+    Column("source_etag", String(128)),  # NULL: promised, not enqueued yet
+    Column("clean_prefix", Text),  # NULL: the service's name and a slash
     Column("declared_type", Text),
     Column("detected_type", Text),
     Column("verdict", String(16)),
@@ -118,6 +124,95 @@ _held = and_(scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(Non
 Index("ix_scans_held", scans.c.status, scans.c.finished_at, sqlite_where=_held, postgresql_where=_held)
 _in_quarantine = scans.c.quarantine_key.is_not(None)
 Index("ix_scans_in_quarantine", scans.c.id, sqlite_where=_in_quarantine, postgresql_where=_in_quarantine)
+
+# The same object enqueued twice is one scan; a promised key has no ETag yet and is no other scan's.
+_sourced = scans.c.source_key.is_not(None)
+Index(
+    "ix_scans_source",
+    scans.c.source_key,
+    scans.c.source_etag,
+    unique=True,
+    sqlite_where=_sourced,
+    postgresql_where=_sourced,
+)
+
+# A request that was sent with an `Idempotency-Key`: in flight (leased), or bound to the scan that it led to.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("service", ForeignKey("services.name"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("token", String(32), nullable=False),  # whose request is in flight
+    Column("lease_until", UtcDateTime),  # NULL once bound
+    Column("fingerprint", String(64)),  # SHA-256 of the request, in hex; NULL while in flight
+    Column("scan_id", ForeignKey("scans.id")),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+Index("ix_idempotency_keys_created_at", idempotency_keys.c.created_at)  # what is over
+
+# By what webhooks are signed. A service that has one is told of every outcome.
+webhook_secrets = Table(
+    "webhook_secrets",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("service", ForeignKey("services.name"), nullable=False),
+    Column("secret", Text, nullable=False),  # as it is: signing needs it
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),  # NULL: the present one
+)
+Index("ix_webhook_secrets_service", webhook_secrets.c.service)
+
+# The outbox: one row for each terminal event, added in its transaction.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(40), primary_key=True),  # `webhook-id`: msg_ and a UUIDv7, so in the order of events
+    Column("service", ForeignKey("services.name"), nullable=False),
+    Column("scan_id", ForeignKey("scans.id")),  # NULL: a test
+    Column("decision", Integer),
+    Column("type", String(32), nullable=False),
+    Column("payload", Text, nullable=False),  # the very bytes of the body, the same at each attempt
+    Column("status", String(16), nullable=False),  # pending, delivered, given_up
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", UtcDateTime),  # NULL once delivered or given up
+    Column("token", String(32)),
+    Column("lease_until", UtcDateTime),  # while it is being delivered
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+)
+_undelivered = deliveries.c.due_at.is_not(None)
+Index(
+    "ix_deliveries_due",
+    deliveries.c.service,
+    deliveries.c.due_at,
+    sqlite_where=_undelivered,
+    postgresql_where=_undelivered,
+)
+Index("ix_deliveries_service_id", deliveries.c.service, desc(deliveries.c.id))  # a service's list
+Index("ix_deliveries_scan_id", deliveries.c.scan_id, deliveries.c.decision, unique=True)  # one for each decision
+
+# The delivery log: what became of each attempt.
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("delivery_id", ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("status_code", Integer),  # NULL: no answer
+    Column("error", Text),  # NULL: delivered
+)
+Index("ix_delivery_attempts_delivery_id", delivery_attempts.c.delivery_id, delivery_attempts.c.id)
+
+# One receiver of webhooks for each service: is it worth trying?
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("service", ForeignKey("services.name"), primary_key=True),
+    Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    Column("closed_until", UtcDateTime),  # the breaker: nobody tries before
+)
 
 # What each worker's machine last found out about each scanner it uses: the API asks here, not clamd.
 scanners = Table(
