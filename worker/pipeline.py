@@ -193,5 +193,5 @@ def _changed() -> Reason:
 
 def _summary(status: Status, reasons: tuple[Reason, ...]) -> str:
     """What the event says: the verdict, and the codes behind it."""
-    codes = ", ".join(dict.fromkeys(reason.code.value for reason in reasons))
+    codes = ", ".join(dict.fromkeys(reason.code for reason in reasons))
     return f"{status.value}: {codes}" if codes else f"{status.value}: passed every check"

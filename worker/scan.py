@@ -104,7 +104,7 @@ _UNSCANNABLE = frozenset({ReasonCode.ENCRYPTED, ReasonCode.SCAN_LIMITS_EXCEEDED,
 class Reason:
     """One finding that keeps a file from being clean."""
 
-    code: ReasonCode
+    code: str  # a `ReasonCode`, or what a newer release has put on record
     message: str
 
     @property

@@ -42,7 +42,7 @@ def _examine(scanners: Scanners, data: bytes = b"hello", size: int | None = None
     with Scratch(len(data), memory_limit=len(data), directory=None) as file:
         file.write(data)
         file.freeze()
-        return [reason.code.value for reason in scanners.examine(file.descriptor, size or len(data)).reasons]
+        return [reason.code for reason in scanners.examine(file.descriptor, size or len(data)).reasons]
 
 
 def _reported(system: System) -> list[tuple[bool, str]]:

@@ -83,7 +83,7 @@ def test_the_most_severe_reason_decides_and_every_reason_is_listed(
     findings: Findings, status: Status, codes: list[str]
 ) -> None:
     verdict, reasons = decide(POLICY, findings)
-    assert (verdict, [reason.code.value for reason in reasons]) == (status, codes)
+    assert (verdict, [reason.code for reason in reasons]) == (status, codes)
 
 
 def test_what_is_not_expected_is_said() -> None:
