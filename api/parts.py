@@ -18,6 +18,7 @@ from worker.errors import Permanent
 from worker.intake import Intake
 from worker.operations import Operations
 from worker.policy import PolicyFile
+from worker.quotas import Quotas
 from worker.settings import Settings
 from worker.store.database import Database
 
@@ -32,6 +33,8 @@ class Parts:
 
     settings: Settings
     database: Database
+    policies: PolicyFile
+    quotas: Quotas
     objects: ObjectStore
     queue: TaskQueue
     intake: Intake
@@ -46,6 +49,7 @@ class Parts:
     def close(self) -> None:
         self.threads.shutdown(cancel_futures=True)
         self.queue.close()
+        self.quotas.close()
         self.database.close()
 
 
@@ -64,6 +68,8 @@ def make(settings: Settings) -> Parts:
     return Parts(
         settings=settings,
         database=database,
+        policies=policies,
+        quotas=Quotas(settings.redis_url.get_secret_value(), settings.connect_timeout),
         objects=objects,
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),

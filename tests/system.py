@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import redis
 
-from worker import clock, migrations
+from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.intake import Incoming, Intake
 from worker.policy import PolicyFile
 from worker.scan import Event, Scan
-from worker.services import ensure_bootstrap_key
+from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
 from worker.store import events, scans
 from worker.store.database import Database
@@ -87,6 +87,17 @@ class System:
         parts = Parts(self.settings, self.objects)
         parts.scanners._trust = self.parts.scanners._trust  # no canary is flown again
         return System(self.settings, database, self.objects, TaskQueue(self.settings), parts)
+
+    def key_of(self, service: str, scopes: Collection[Scope] = (Scope.SUBMIT, Scope.READ)) -> str:
+        """A new key of a service, which is put on record where it is not yet."""
+        api_keys.add_service(self.database, service)
+        return api_keys.create(self.database, service, scopes, None).key
+
+    def with_policy(self, text: str) -> Settings:
+        """The settings of processes whose policy ends in `text`."""
+        path = self.settings.home / "policy.toml"
+        path.write_text(self.settings.policy_file.read_text() + text)
+        return self.settings.model_copy(update={"policy_file": path})
 
     def close(self) -> None:
         self.parts.close()

@@ -56,7 +56,7 @@ class LimitPolicy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     requests_per_minute: int | None = Field(None, gt=0)  # of any kind
-    bytes_per_day: ByteSize | None = Field(None, gt=0)  # uploaded, in a day of UTC
+    bytes_per_day: ByteSize | None = Field(None, gt=0)  # of uploads, in a day of UTC
 
 
 class Policy(BaseModel):

@@ -35,6 +35,7 @@ class Log(StrEnum):
     SWEEP_FAILED = "sweep_failed"
     TIDY_FAILED = "tidy_failed"
     OBJECT_DELETED = "object_deleted"
+    LIMITS_NOT_COUNTED = "limits_not_counted"
     REQUEST_FAILED = "request_failed"
 
 

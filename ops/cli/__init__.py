@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.cli import reconcile, scans, submit, system
+from ops.cli import installation, keys, reconcile, scans, services, submit, system
 from ops.cli.client import ApiFault
 from worker.errors import LazarettoError
 
@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 app.command("submit")(submit.submit)
 app.add_typer(scans.app, name="scans")
+app.add_typer(services.app, name="services")
+app.add_typer(keys.app, name="keys")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("reconcile")(reconcile.reconcile)
@@ -24,6 +26,7 @@ app.command("reconcile")(reconcile.reconcile)
 
 def main() -> None:
     """The entry point: a fault that we know is one line, not a traceback."""
+    installation.find()
     try:
         app()
     except (LazarettoError, ApiFault) as fault:

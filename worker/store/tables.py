@@ -71,6 +71,7 @@ api_keys = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),  # to the minute
+    Column("lifetime", BigInteger),  # seconds, as it was asked for, and as its successors get it; NULL: for good
 )
 Index("ix_api_keys_prefix", api_keys.c.prefix)  # what people call a key by
 
