@@ -17,7 +17,7 @@ from worker.adapters.task_queue import TaskQueue
 from worker.errors import Permanent
 from worker.intake import Intake
 from worker.operations import Operations
-from worker.policy import PolicyFile
+from worker.policy_file import PolicyFile
 from worker.quotas import Quotas
 from worker.settings import Settings
 from worker.store.database import Database

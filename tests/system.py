@@ -17,7 +17,7 @@ from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.intake import Incoming, Intake
-from worker.policy import PolicyFile
+from worker.policy_file import PolicyFile
 from worker.scan import Event, Scan
 from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings

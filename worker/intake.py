@@ -19,7 +19,7 @@ from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
 from worker.keys import sealed_key
-from worker.policy import PolicyFile
+from worker.policy_file import PolicyFile
 from worker.quarantine import QuarantineWriter
 from worker.scan import Cause, Content, Mover, Reason, ReasonCode, Scan, Status
 from worker.settings import Settings

@@ -15,11 +15,13 @@ import structlog
 
 from worker import telemetry
 from worker.custody import Claim, Custody
+from worker.decide import decide
 from worker.errors import ContentChanged, ObjectMissing, Permanent, ReencodingChanged, SandboxFailed
 from worker.inspect import Inspection, Inspector, Picture
 from worker.keys import clean_key
 from worker.lease import Lease
-from worker.policy import Policy, PolicyFile, decide
+from worker.policy import Policy
+from worker.policy_file import PolicyFile
 from worker.scan import Cause, Content, Mover, Promoted, Reason, ReasonCode, Scan, Status, Verdict
 from worker.scratch import Scratch
 from worker.settings import Settings

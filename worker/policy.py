@@ -1,22 +1,16 @@
-"""The policy: what a service may upload, and what its findings mean. `decide` is a pure function."""
+"""The policy: what a service may upload, and what becomes of it."""
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, HttpUrl, model_validator
 
 from worker import media_types
-from worker.errors import Permanent
-from worker.scan import SEVERITY, Reason, ReasonCode, Status
 
 _PREFIX = r"^([a-z0-9][a-z0-9_.-]{0,62}/){1,8}$"
-_SERVICE = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 def _known(name: str) -> str:
@@ -91,94 +85,3 @@ class Policy(BaseModel):
         """Names this very policy on the records that it decided."""
         canonical = self.model_dump(mode="json") | {"types": sorted(self.types)}
         return hashlib.sha256(repr(sorted(canonical.items())).encode()).hexdigest()[:12]
-
-
-class PolicyFile(BaseModel):
-    """The policy file: a default for every service, and what is different for some."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    default: Policy
-    services: dict[Annotated[str, Field(pattern=_SERVICE)], Policy] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _inherit(cls, raw: Any) -> Any:
-        """A service says only what is different; the rest is the default's, also inside a table."""
-        match raw:
-            case {"default": dict(default), "services": dict(services)}:
-                return raw | {"services": {name: _merged(default, own) for name, own in services.items()}}
-        return raw
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read and validate. Raises `Permanent` naming every fault."""
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
-        except (OSError, tomllib.TOMLDecodeError) as fault:
-            raise Permanent(f"policy {path}: {fault}", expected="a readable TOML file") from fault
-        except ValidationError as fault:
-            listed = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())
-            raise Permanent(f"policy {path}: " + "; ".join(listed)) from fault
-
-    @property
-    def largest_upload(self) -> int:
-        """What the scanners must be able to take, in bytes."""
-        return max(policy.max_size for policy in (self.default, *self.services.values()))
-
-    def of(self, service: str) -> Policy:
-        """The rules for a service."""
-        return self.services.get(service, self.default)
-
-
-def _merged(default: dict[str, Any], own: Any) -> Any:
-    if not isinstance(own, dict):
-        return own  # a fault that validation names
-    tables = {name: default[name] | value for name, value in own.items() if _are_tables(default.get(name), value)}
-    return default | own | tables
-
-
-def _are_tables(*values: object) -> bool:
-    return all(isinstance(value, dict) for value in values)
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What inspection found out about exact bytes."""
-
-    filename: str
-    declared_type: str | None
-    detected_type: str
-    reasons: tuple[Reason, ...] = ()  # what scanner, sniffing and image decoder hold against it
-    signatures: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()  # what else other programs would take the same bytes for
-
-
-def decide(policy: Policy, findings: Findings) -> tuple[Status, tuple[Reason, ...]]:
-    """The verdict: the most severe of all reasons' statuses, or clean; and every reason."""
-    reasons = findings.reasons + _type_reasons(policy, findings)
-    found = {reason.status for reason in reasons}
-    return next((status for status in SEVERITY if status in found), Status.CLEAN), reasons
-
-
-def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
-    detected = findings.detected_type
-    if detected == media_types.EMPTY:
-        return (Reason(ReasonCode.EMPTY_FILE, "The file is empty, expected at least one byte."),)
-    reasons = []
-    if not policy.types.intersection(media_types.possible(detected)):
-        allowed = ", ".join(sorted(policy.types))
-        message = f"The content is {detected}, which is not allowed here, expected one of {allowed}."
-        reasons.append(Reason(ReasonCode.TYPE_NOT_ALLOWED, message))
-    if not media_types.fits_declared(findings.declared_type, detected):
-        message = f"The content is {detected}, but it was declared as {findings.declared_type}."
-        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
-    if not media_types.fits_extension(findings.filename, detected):
-        extension = media_types.extension_of(findings.filename)
-        message = f"The content is {detected}, which files called .{extension} do not hold."
-        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
-    made_anew = media_types.is_image(detected) and not policy.images.keep  # then what else it was is gone
-    if findings.also and not made_anew:
-        message = f"The content is {detected}, but also {' and '.join(findings.also)}, expected one thing only."
-        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
-    return tuple(reasons)

@@ -17,7 +17,7 @@ from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
-from worker.policy import PolicyFile
+from worker.policy_file import PolicyFile
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
 from worker.store import backlog, events, scans

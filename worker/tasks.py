@@ -17,7 +17,7 @@ from worker.errors import DatabaseUnavailable, SandboxUnavailable
 from worker.gate import Gate
 from worker.inspect import Inspector
 from worker.pipeline import Pipeline
-from worker.policy import PolicyFile
+from worker.policy_file import PolicyFile
 from worker.sandbox import Sandbox
 from worker.scanners import Scanners
 from worker.settings import Environment, Settings, load

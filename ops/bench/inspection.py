@@ -17,8 +17,9 @@ from ops.embedded.supervisor import Supervisor
 from worker import clock, migrations
 from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
+from worker.decide import decide
 from worker.inspect import Inspector
-from worker.policy import PolicyFile, decide
+from worker.policy_file import PolicyFile
 from worker.sandbox import Sandbox
 from worker.scan import Scan, Status
 from worker.scanners import Scanners

@@ -15,7 +15,7 @@ from worker import migrations, telemetry
 from worker import sweep as sweeping
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.policy import PolicyFile
+from worker.policy_file import PolicyFile
 from worker.settings import load
 from worker.store.database import Database
 

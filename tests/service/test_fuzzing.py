@@ -22,8 +22,9 @@ from tests.corpus.families import cases
 from tests.mutations import mutants
 from worker import clock, media_types, migrations
 from worker.adapters.object_store import ObjectStore
+from worker.decide import decide
 from worker.inspect import Inspection, Inspector
-from worker.policy import PolicyFile, decide
+from worker.policy_file import PolicyFile
 from worker.scan import Scan, Status
 from worker.scratch import Scratch
 from worker.settings import Settings

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from pydantic import ByteSize
 
+from worker.decide import Findings, decide
 from worker.errors import Permanent
-from worker.policy import Findings, ImagePolicy, Policy, PolicyFile, decide
+from worker.policy import ImagePolicy, Policy
+from worker.policy_file import PolicyFile
 from worker.scan import Reason, ReasonCode, Status
 from worker.settings import REPOSITORY
 
