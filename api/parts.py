@@ -17,7 +17,7 @@ from worker.adapters.task_queue import TaskQueue
 from worker.errors import Permanent
 from worker.intake import Intake
 from worker.operations import Operations
-from worker.policy_file import PolicyFile
+from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.settings import Settings
 from worker.store.database import Database
@@ -33,7 +33,7 @@ class Parts:
 
     settings: Settings
     database: Database
-    policies: PolicyFile
+    policies: Policies
     quotas: Quotas
     objects: ObjectStore
     queue: TaskQueue
@@ -64,7 +64,7 @@ def make(settings: Settings) -> Parts:
         connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout, public_url=settings.s3_public_url
     )
     queue = TaskQueue(settings)
-    policies = PolicyFile.load(settings.policy_file)
+    policies = Policies(settings.policy_file)
     return Parts(
         settings=settings,
         database=database,

@@ -17,7 +17,7 @@ from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.intake import Incoming, Intake
-from worker.policy_file import PolicyFile
+from worker.policies import Policies
 from worker.scan import Event, Scan
 from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
@@ -31,9 +31,11 @@ _ROUNDS = 8
 SERVICE = "default"
 
 
-def incoming(filename: str = "file.txt", declared: str | None = None, size: int | None = None) -> Incoming:
-    """An upload of the default service."""
-    return Incoming(SERVICE, "service:default", filename, declared, size, "request-1")
+def incoming(
+    filename: str = "file.txt", declared: str | None = None, size: int | None = None, service: str = SERVICE
+) -> Incoming:
+    """An upload, of the default service unless another is named."""
+    return Incoming(service, f"service:{service}", filename, declared, size, "request-1")
 
 
 async def chunks(data: bytes, size: int = 65536) -> AsyncIterator[bytes]:
@@ -105,12 +107,16 @@ class System:
         self.database.close()
 
     def intake(self) -> Intake:
-        policies = PolicyFile.load(self.settings.policy_file)
+        policies = Policies(self.settings.policy_file)
         return Intake(self.database, self.objects, self.queue, policies, self.settings)
 
-    def upload(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
+    def upload(
+        self, data: bytes, filename: str = "file.txt", declared: str | None = None, service: str = SERVICE
+    ) -> Scan:
         """Take a file in; the scan as it was answered."""
-        return asyncio.run(self.intake().receive(incoming(filename, declared), chunks(data), dict))
+        api_keys.add_service(self.database, service)
+        upload = incoming(filename, declared, service=service)
+        return asyncio.run(self.intake().receive(upload, chunks(data), dict))
 
     def work(self, scan_id: str) -> Scan:
         """Deliver the task once; the scan afterwards."""
@@ -142,7 +148,7 @@ class System:
         return self.sweeper().sweep()
 
     def sweeper(self) -> Sweeper:
-        policies = PolicyFile.load(self.settings.policy_file)
+        policies = Policies(self.settings.policy_file)
         return Sweeper(self.database, self.objects, self.queue, policies, self.settings)
 
     def scan(self, scan_id: str) -> Scan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from datetime import timedelta
 from typing import Annotated, Literal, Self
@@ -15,7 +16,9 @@ _PREFIX = r"^([a-z0-9][a-z0-9_.-]{0,62}/){1,8}$"
 
 def _known(name: str) -> str:
     if name not in media_types.BY_NAME:
-        raise ValueError(f"unknown media type, expected one of {', '.join(sorted(media_types.BY_NAME))}")
+        near = difflib.get_close_matches(name, media_types.BY_NAME, 1)
+        known = f"is {near[0]} meant?" if near else f"expected one of {', '.join(sorted(media_types.BY_NAME))}"
+        raise ValueError(f"unknown media type; {known}")
     return name
 
 

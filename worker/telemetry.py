@@ -36,6 +36,8 @@ class Log(StrEnum):
     TIDY_FAILED = "tidy_failed"
     OBJECT_DELETED = "object_deleted"
     LIMITS_NOT_COUNTED = "limits_not_counted"
+    POLICY_LOADED = "policy_loaded"
+    POLICY_REFUSED = "policy_refused"
     REQUEST_FAILED = "request_failed"
 
 

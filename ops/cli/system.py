@@ -15,7 +15,7 @@ from worker import migrations, telemetry
 from worker import sweep as sweeping
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.policy_file import PolicyFile
+from worker.policies import Policies
 from worker.settings import load
 from worker.store.database import Database
 
@@ -48,7 +48,7 @@ def sweep(
     telemetry.configure()
     settings = load()
     objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
-    policies = PolicyFile.load(settings.policy_file)
+    policies = Policies(settings.policy_file)
     with (
         closing(Database(settings.database_url.get_secret_value())) as database,
         closing(TaskQueue(settings)) as queue,

@@ -31,7 +31,7 @@ def _scanners(system: System, *addresses: str, development_allowed: bool = True)
     return Scanners(
         [Endpoint(address, connect_timeout=1, timeout=10) for address in addresses],
         system.database,
-        largest=LARGEST,
+        largest=lambda: LARGEST,
         canary_seconds=60,
         max_age=timedelta(hours=1),
         development_allowed=development_allowed,

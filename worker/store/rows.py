@@ -27,7 +27,7 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
     """The columns that hold a verdict; None clears them."""
     if verdict is None:
         empty = dict.fromkeys(("verdict", "detected_type", "scanner", "promoted"))
-        return empty | {"reasons": [], "signatures": []}
+        return empty | {"reasons": [], "signatures": [], "held": False}
     return {
         "verdict": verdict.status.value,
         "reasons": [asdict(reason) for reason in verdict.reasons],
@@ -35,6 +35,7 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
         "detected_type": verdict.detected_type,
         "scanner": _scanner_values(verdict.scanner),
         "promoted": asdict(verdict.promoted) if verdict.promoted else None,
+        "held": verdict.held,
     }
 
 

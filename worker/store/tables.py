@@ -22,6 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
     and_,
     desc,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -96,6 +97,7 @@ scans = Table(
     Column("signatures", Json, nullable=False),
     Column("scanner", Json),
     Column("promoted", Json),
+    Column("held", Boolean, nullable=False, server_default=false()),
     Column("policy", String(64)),
     Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False),
