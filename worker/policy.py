@@ -27,11 +27,19 @@ class ImagePolicy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    treatment: Literal["reencode", "keep"] = "reencode"
-    format: Literal["jpeg", "png", "webp", "avif"] | None = None  # of still images; None: each keeps its own
-    quality: int | None = Field(None, ge=1, le=100)  # where pixels are lost; None: what suits the format
-    max_width: int | None = Field(None, gt=0)  # pixels; larger images are scaled down, in proportion
-    max_height: int | None = Field(None, gt=0)  # likewise
+    treatment: Literal["reencode", "keep"] = Field(
+        "reencode",
+        description="`reencode`: made anew, upright, in sRGB, without metadata and without a byte of the original; "
+        "`keep`: promoted as they are, metadata included, once they have been decoded from end to end",
+    )
+    format: Literal["jpeg", "png", "webp", "avif"] | None = Field(
+        None, description="what still images become; else each stays what it is, but HEIC becomes JPEG and BMP PNG"
+    )
+    quality: int | None = Field(
+        None, ge=1, le=100, description="1 to 100, where pixels are lost; else what suits the format"
+    )
+    max_width: int | None = Field(None, gt=0, description="pixels; larger images are scaled down, in proportion")
+    max_height: int | None = Field(None, gt=0, description="likewise")
 
     @property
     def keep(self) -> bool:
@@ -52,8 +60,8 @@ class LimitPolicy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    requests_per_minute: int | None = Field(None, gt=0)  # of any kind
-    bytes_per_day: ByteSize | None = Field(None, gt=0)  # of uploads, in a day of UTC
+    requests_per_minute: int | None = Field(None, gt=0, description="requests of any kind, of all keys together")
+    bytes_per_day: ByteSize | None = Field(None, gt=0, description="bytes uploaded in a day of UTC")
 
 
 class Policy(BaseModel):
@@ -61,26 +69,32 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    types: frozenset[Annotated[str, AfterValidator(_known)]]
-    max_size: ByteSize  # bytes
-    max_pixels: int = Field(gt=0)  # of one frame or page
-    max_frames: int = Field(gt=0)  # of an animation; pages of a TIFF
-    max_total_pixels: int = Field(1_000_000_000, gt=0)  # of all frames or pages together
-    max_side: int = Field(65_535, gt=0)  # pixels; width and height
-    max_profile_size: ByteSize = ByteSize(4 << 20)  # bytes of an image's colour profile
-    max_metadata_size: ByteSize = ByteSize(64 << 20)  # bytes of an image's other metadata, uncompressed
-    images: ImagePolicy = ImagePolicy()
-    limits: LimitPolicy = LimitPolicy()
+    types: frozenset[Annotated[str, AfterValidator(_known)]] = Field(
+        description="what the content may be, whatever the file is called; everything else is rejected"
+    )
+    max_size: ByteSize = Field(description="bytes of a file; ClamAV looks into no more than 2 GiB")
+    max_pixels: int = Field(gt=0, description="pixels of an image's frame or page")
+    max_frames: int = Field(gt=0, description="frames of an animation, pages of a TIFF")
+    max_total_pixels: int = Field(1_000_000_000, gt=0, description="pixels of all frames or pages together")
+    max_side: int = Field(65_535, gt=0, description="pixels; width and height")
+    max_profile_size: ByteSize = Field(ByteSize(4 << 20), description="bytes of an image's colour profile")
+    max_metadata_size: ByteSize = Field(ByteSize(64 << 20), description="bytes of its other metadata, uncompressed")
     prefix: str | None = Field(
-        None, pattern=_PREFIX
-    )  # of keys in the clean bucket; None: the service's name and a slash
-    unscannable: Literal["hold", "delete"] = "hold"
-    webhook_url: HttpUrl | None = None  # who is told of every outcome; None: nobody
-    retention_days: int = Field(30, gt=0)  # how long a file is held that could not be scanned, or whose scan failed
+        None, pattern=_PREFIX, description="what keys in the clean bucket begin with; else the service's name and `/`"
+    )
+    unscannable: Literal["hold", "delete"] = Field(
+        "hold", description="what becomes of a file that cannot be scanned: held for an operator, or deleted"
+    )
+    retention_days: int = Field(
+        30, gt=0, description="how long a file is held that was not scanned, or whose scan failed"
+    )
+    webhook_url: HttpUrl | None = Field(None, description="who is told of every outcome; else nobody")
+    images: ImagePolicy = Field(ImagePolicy(), description="what becomes of images that are accepted")
+    limits: LimitPolicy = Field(LimitPolicy(), description="how much may be asked for")
 
     @property
     def retention(self) -> timedelta:
-        """How long a held file waits for somebody to decide."""
+        """`retention_days`."""
         return timedelta(days=self.retention_days)
 
     @property

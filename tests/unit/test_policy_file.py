@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ops import policy_reference
 from worker.policy_file import PolicyFault, PolicyFile
 from worker.settings import REPOSITORY
 from worker.toml_lines import Lines
@@ -106,3 +107,7 @@ def test_prefixes_that_are_none_are_refused(tmp_path: Path, prefix: str) -> None
 def test_lines(path: tuple[str | int, ...], line: int) -> None:
     text = '[a]\nb = 1\nc = [\n  "one",\n  "two",\n]\n\nd.e = 2\nlong = """\nb = 3\n"""\n'
     assert Lines(text).of(path) == line
+
+
+def test_the_reference_is_up_to_date() -> None:
+    assert policy_reference.PAGE.read_text() == policy_reference.page(), "run `python -m ops.policy_reference`"
