@@ -20,6 +20,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is taken for something else when read aloud
 _PREFIX_CHARACTERS = 8
 _SECRET_BYTES = 32
+_LONGEST_LIFE = 100 * 365 * 86400  # seconds; databases end in the year 9999
 
 
 class BadName(LazarettoError):
@@ -27,6 +28,13 @@ class BadName(LazarettoError):
 
     code = "bad_name"
     expected = "1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit"
+
+
+class BadLifetime(LazarettoError):
+    """A key cannot be valid for so long."""
+
+    code = "bad_lifetime"
+    expected = "at most 100 years, or no limit at all"
 
 
 class NoSuchService(LazarettoError):
@@ -63,18 +71,21 @@ def add_service(database: Database, name: str) -> bool:
 
 
 def create(database: Database, service: str, scopes: Collection[Scope], lifetime: int | None) -> NewKey:
-    """Make a key that is valid for `lifetime` seconds; None: until it is revoked. Raises `NoSuchService`."""
+    """Make a key that is valid for `lifetime` seconds; None: until it is revoked. Raises `NoSuchService`
+    and `BadLifetime`."""
+    _check_lifetime(lifetime or 0)
     with database.write() as connection:
         if not stored.exists(connection, service):
             raise NoSuchService(f"there is no service {service!r}")
         return _add_key(connection, service, [scope.value for scope in Scope if scope in scopes], lifetime)
 
 
-def rotate(database: Database, prefix: str, grace: timedelta) -> NewKey:
-    """Make a key like this one, which itself ends after `grace`. Raises `NoSuchKey`."""
+def rotate(database: Database, prefix: str, grace: int) -> NewKey:
+    """Make a key like this one, which itself ends after `grace` seconds. Raises `NoSuchKey` and `BadLifetime`."""
+    _check_lifetime(grace)
     with database.write() as connection:
         old = _valid(connection, prefix)
-        until = clock.now() + grace
+        until = clock.now() + timedelta(seconds=grace)
         stored.expire_key(connection, prefix, min(until, old.expires_at or until))
         return _add_key(connection, old.service, list(old.scopes), old.lifetime)
 
@@ -84,6 +95,11 @@ def revoke(database: Database, prefix: str) -> None:
     with database.write() as connection:
         _valid(connection, prefix)
         stored.revoke_key(connection, prefix)
+
+
+def _check_lifetime(seconds: int) -> None:
+    if seconds > _LONGEST_LIFE:
+        raise BadLifetime(f"a key cannot be valid for {seconds // 86400} days")
 
 
 def _valid(connection: Connection, prefix: str) -> stored.KeyRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +19,7 @@ from worker.store.services import KeyRecord
 
 app = typer.Typer(help="API keys. A key is shown once, and known by its prefix afterwards.", no_args_is_help=True)
 
-_DAY = timedelta(days=1)
+_DAY = 86400  # seconds
 _USUAL = (Scope.SUBMIT, Scope.READ)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="As `keys list` shows it: lz_ and 8 characters.")]
@@ -36,7 +36,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a key and show it, this once."""
-    lifetime = None if expires_in is None else max(1, int(expires_in))
+    lifetime = None if expires_in is None else int(expires_in)
     with installation.database() as database:
         _show_new(api_keys.create(database, service, scope or _USUAL, lifetime), as_json)
 
@@ -52,7 +52,7 @@ def rotate(
 ) -> None:
     """Make a key like this one, which itself ends after --grace. The new one is shown, this once."""
     with installation.database() as database:
-        _show_new(api_keys.rotate(database, prefix, _DAY if grace is None else timedelta(seconds=grace)), as_json)
+        _show_new(api_keys.rotate(database, prefix, _DAY if grace is None else int(grace)), as_json)
 
 
 @app.command("revoke")

@@ -16,7 +16,7 @@ from worker.services import Scope
 from worker.store import services as stored
 from worker.store.database import Database
 
-DAY = timedelta(days=1)
+DAY = 86400  # seconds
 
 
 @pytest.fixture
