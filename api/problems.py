@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from worker import telemetry
+from worker.body import FileTooLarge, UploadStalled
 from worker.errors import Internal, LazarettoError, Transient
-from worker.intake import FileTooLarge, UploadOvertaken, UploadStalled
+from worker.idempotency import KeyInFlight, KeyReused
+from worker.intake import UploadOvertaken
 from worker.telemetry import Log
 
 RETRY_SECONDS = 5
@@ -22,7 +25,11 @@ _STATUS: dict[type[LazarettoError], HTTPStatus] = {
     FileTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     UploadOvertaken: HTTPStatus.SERVICE_UNAVAILABLE,
+    KeyInFlight: HTTPStatus.CONFLICT,
+    KeyReused: HTTPStatus.CONFLICT,
 }
+
+_WAITING_HELPS = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT})
 
 
 class ProblemBody(BaseModel):
@@ -88,7 +95,7 @@ async def _ours(request: Request, fault: Exception) -> Response:
     status = _STATUS.get(type(fault), fallback)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         telemetry.alarm(Log.REQUEST_FAILED, path=request.url.path, error=fault.message, code=fault.code)
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {"Retry-After": str(RETRY_SECONDS)} if fault.retryable and status in _WAITING_HELPS else {}
     detail = fault.public if isinstance(fault, Internal) else fault.message
     problem = Problem(status, fault.code, detail, expected=fault.expected, retryable=fault.retryable, headers=headers)
     return _answer(request, problem)
@@ -97,10 +104,16 @@ async def _ours(request: Request, fault: Exception) -> Response:
 async def _invalid(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, RequestValidationError):
         raise fault
-    faults = [(".".join(str(part) for part in each["loc"]), each["msg"]) for each in fault.errors()]
-    detail = "; ".join(f"{place}: {message}" for place, message in faults)
-    expected = "a request as /docs describes it"
+    detail = f"Not as it should be: {', '.join(_place(each['loc']) for each in fault.errors())}."
+    expected = "; ".join(f"{_place(each['loc'])}: {each['msg']}" for each in fault.errors())
     return _answer(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, expected=expected))
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """`query limit`, `header Idempotency-Key`, `body metadata.a`: where in a request somebody has to look."""
+    kind, *names = map(str, location)
+    name = ".".join(names)
+    return f"{kind} {name.title() if kind == 'header' else name}".rstrip()
 
 
 async def _http(request: Request, fault: Exception) -> Response:
