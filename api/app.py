@@ -10,6 +10,9 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from api import health, parts, problems, scans, uploads
+from api.bodies import SmallBodies
+from api.methods import Methods
+from api.protocol import guard_connections
 from api.requests import RequestIds
 from api.stopping import LastAnswers, Stopping
 from worker import telemetry
@@ -26,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.parts = held = parts.make(settings or load())
         asyncio.get_running_loop().set_default_executor(held.threads)
         try:
+            guard_connections()
             with stopping.before_uvicorn(held.waiting.release):
                 yield
         finally:
@@ -41,6 +45,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (uploads, scans, health):
         app.include_router(module.router)
     problems.install(app)
+    app.add_middleware(SmallBodies)
+    app.add_middleware(Methods, router=app.router)
     app.add_middleware(LastAnswers, stopping=stopping)
     app.add_middleware(RequestIds)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.methods import allowed_methods
 from worker import telemetry
 from worker.body import FileTooLarge, UploadStalled
 from worker.errors import Internal, LazarettoError, Transient
@@ -29,6 +31,15 @@ _STATUS: dict[type[LazarettoError], HTTPStatus] = {
     KeyReused: HTTPStatus.CONFLICT,
 }
 
+_HTTP = {  # the code of what Starlette finds wrong, and what would have been right
+    HTTPStatus.BAD_REQUEST: ("bad_request", "a body of JSON (RFC 8259)"),
+    HTTPStatus.NOT_FOUND: ("not_found", "a path of /openapi.json"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "another method"),
+    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "a body without long pauses"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("body_too_large", "a smaller body; files go to /v1/uploads"),
+}
+_JSON = re.compile(r"application/([\w.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
+_LONGEST_TEXT = 1000  # characters
 _WAITING_HELPS = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT})
 
 
@@ -104,6 +115,11 @@ async def _ours(request: Request, fault: Exception) -> Response:
 async def _invalid(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, RequestValidationError):
         raise fault
+    kind = request.headers.get("content-type", "")
+    if any(each["loc"] == ("body",) for each in fault.errors()) and not _JSON.match(kind):
+        detail = f"The body is {kind!r}." if kind else "The body is of no type."
+        status, expected = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body of type application/json"
+        return _answer(request, Problem(status, "unsupported_media_type", detail, expected=expected))
     detail = f"Not as it should be: {', '.join(_place(each['loc']) for each in fault.errors())}."
     expected = "; ".join(f"{_place(each['loc'])}: {each['msg']}" for each in fault.errors())
     return _answer(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, expected=expected))
@@ -120,11 +136,13 @@ async def _http(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, HTTPException):
         raise fault
     status = HTTPStatus(fault.status_code)
-    code = status.name.lower()
+    code, expected = _HTTP.get(status, (status.name.lower(), "a request as /docs describes it"))
     detail = f"{request.method} {request.url.path}: {fault.detail}."
     headers = dict(fault.headers or {})
-    allowed = headers.get("Allow")
-    return _answer(request, Problem(status, code, detail, expected=allowed, headers=headers))
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        expected = headers["Allow"] = ", ".join(allowed_methods(request.app.router, request.scope))
+    retryable = status is HTTPStatus.REQUEST_TIMEOUT
+    return _answer(request, Problem(status, code, detail, expected=expected, retryable=retryable, headers=headers))
 
 
 async def _gone(_request: Request, _fault: Exception) -> Response:
@@ -140,15 +158,27 @@ async def _unexpected(request: Request, fault: Exception) -> Response:
 
 def _answer(request: Request, problem: Problem) -> JSONResponse:
     request_id = getattr(request.state, "request_id", None)
-    body = ProblemBody(
+    body = body_of(problem, request_id)
+    headers = problem.headers | ({"X-Request-ID": request_id} if request_id else {})  # a 500 passes no middleware
+    return JSONResponse(body.model_dump(), problem.status, headers=headers, media_type="application/problem+json")
+
+
+def body_of(problem: Problem, request_id: str | None) -> ProblemBody:
+    """A problem as it is sent."""
+    return ProblemBody(
         type=f"urn:lazaretto:problem:{problem.code}",
         title=problem.status.phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=_legible(problem.detail),
         code=problem.code,
-        expected=problem.expected,
+        expected=None if problem.expected is None else _legible(problem.expected),
         retryable=problem.retryable,
         request_id=request_id,
     )
-    headers = problem.headers | ({"X-Request-ID": request_id} if request_id else {})  # a 500 passes no middleware
-    return JSONResponse(body.model_dump(), problem.status, headers=headers, media_type="application/problem+json")
+
+
+def _legible(text: str) -> str:
+    """Some of it is the client's words, and ends up in terminals and logs: no control characters, no reversed
+    direction of writing, no halves of surrogate pairs, not endless."""
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 1] + "…"

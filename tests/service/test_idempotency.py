@@ -89,7 +89,7 @@ def test_a_form_is_the_same_with_another_boundary_and_order_of_metadata(system: 
 def test_another_upload_with_the_same_key_is_refused(system: System, client: httpx.Client) -> None:
     _put(client)
     for other in ({"data": b"hellO"}, {"data": b""}, {"name": "b.txt"}, {"kind": "text/html"}):
-        _is(_put(client, **other), 409, "idempotency_key_reused", retryable=False)  # type: ignore[arg-type]
+        _is(_put(client, **other), 409, "idempotency_key_reused", retryable=False)
     assert len(system.all()) == 1
     assert len(system.quarantined()) == 1
 
