@@ -66,5 +66,5 @@ lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --constraint ops/locks/development.txt --output-file ops/locks/runtime.txt pyproject.toml
 
 clean: ## remove what was built; state in var/ stays
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +

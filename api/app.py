@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import health, parts, problems, scans, uploads
+from api import health, openapi, parts, problems, scans, uploads
 from api.bodies import SmallBodies
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -39,6 +39,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Lazaretto",
         version=version("lazaretto"),
         summary="Uploads are quarantined, scanned, and promoted or deleted.",
+        description=openapi.DESCRIPTION,
+        contact=openapi.CONTACT,
+        license_info=openapi.LICENSE,
+        openapi_tags=openapi.TAGS,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=lifespan,
         redirect_slashes=False,
     )
@@ -47,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     app.add_middleware(SmallBodies)
     app.add_middleware(Methods, router=app.router)
+    openapi.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)
     app.add_middleware(RequestIds)
     return app

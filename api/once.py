@@ -22,6 +22,7 @@ REPLAYED = {"Idempotency-Replayed": "true"}  # on the answer to a request that h
 _Key = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         pattern="^[!-~]{1,255}$",
         description="Drawn at random by the client, for a request that it may send again: visible ASCII characters. "
         "The same request with the same key leads to the same scan, for 24 hours.",

@@ -40,6 +40,13 @@ _HTTP = {  # the code of what Starlette finds wrong, and what would have been ri
 }
 _JSON = re.compile(r"application/([\w.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
 _LONGEST_TEXT = 1000  # characters
+_WITH_KEY = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 _WAITING_HELPS = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT})
 
 
@@ -75,11 +82,9 @@ class Problem(Exception):
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: these problems, beside those of every route."""
-    every = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
-    shown = (*every, HTTPStatus.SERVICE_UNAVAILABLE, *statuses)
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
-    return {int(status): {"description": status.phrase, "content": content, "model": ProblemBody} for status in shown}
+    """The `responses` of a route that needs a key: these problems, beside those of all such routes. What they look
+    like, `api.openapi` adds."""
+    return {int(status): {"description": status.phrase} for status in (*_WITH_KEY, *statuses)}
 
 
 def install(app: FastAPI) -> None:

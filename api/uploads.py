@@ -39,11 +39,17 @@ _FORM = {
     "schema": {
         "type": "object",
         "required": ["file"],
+        "additionalProperties": False,
         "properties": {
-            "file": {"type": "string", "format": "binary"},
-            "metadata": {"type": "object", "description": "Comes back on the scan, as it is."},
+            "file": {"type": "string", "format": "binary", "description": "The file; its part has name and type."},
+            "metadata": {
+                "type": "object",
+                "description": "Comes back on the scan, as it is. At most 16 KiB of JSON and 32 levels.",
+                "examples": [{"album": 7}],
+            },
         },
-    }
+    },
+    "encoding": {"metadata": {"contentType": "application/json"}},
 }
 
 
