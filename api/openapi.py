@@ -171,7 +171,7 @@ def _header(name: str) -> Node:
 
 def _not_null(schema: Node) -> Node:
     """A parameter that may be left out cannot be null in HTTP, whatever it is in Python."""
-    options = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    options: list[Node] = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
     if len(options) != 1:
         return schema
     return {name: value for name, value in schema.items() if name != "anyOf"} | options[0]
