@@ -60,6 +60,7 @@ class Protocol(HttpToolsProtocol):
         self._head = 0  # bytes of the present head, as far as it is parsed
         self._awaiting_head = True
         self._refused = False
+        self._lingering = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -102,6 +103,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._beside = 0
         super().on_headers_complete()
+        self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         self._beside = 0
@@ -111,7 +113,9 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._beside = self._head = 0
         self._awaiting_head = True
-        if not self._refused:
+        if self._lingering:
+            self.transport.close()
+        elif not self._refused:
             self._time(0, None)
             super().on_message_complete()
 
@@ -119,10 +123,16 @@ class Protocol(HttpToolsProtocol):
         """A client that sends on after its answer (413, say) reads it only if we do not close at once: the reset
         would overtake it. So the rest is read and dropped, for a while."""
         super().on_response_complete()
-        if self._refused:
-            self.transport.close()
-        elif self.cycle.more_body and not self.transport.is_closing():
+        if self.cycle.more_body and not self.transport.is_closing():
             self._time(DISCARD_SECONDS, self.transport.close)
+
+    def linger(self) -> None:
+        """Close, but not before a client that still sends its body could have read the answer."""
+        if self._refused or not self.cycle.more_body or not self.transport.can_write_eof():
+            self.transport.close()
+        elif not self._lingering:
+            self._lingering = True
+            self.transport.write_eof()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls where the parser gives up."""
@@ -170,3 +180,13 @@ class Protocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.loop.call_later(seconds, call) if call else None
+
+
+class _Lingering:
+    """The transport as uvicorn's `RequestResponseCycle` sees it, which closes at once where nothing is to follow."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.linger
