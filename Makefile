@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test torture fuzz bench bench-memory check lock clean
+.PHONY: help install run test torture fuzz fuzz-api bench bench-memory check lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ FUZZ_TIMES ?= 100
 fuzz: $(INSTALLED) ## broken files in their thousands; FUZZ_TIMES=100 is that many times what `make test` looks at
 	@$(BIN)/python -m pytest --fuzz=$(FUZZ_TIMES) -q -s tests/service/test_fuzzing.py
 
+API_SECONDS ?= 600
+fuzz-api: $(INSTALLED) ## requests that the documentation of the API allows and forbids, for API_SECONDS=600
+	@$(BIN)/python -m pytest --api=$(API_SECONDS) --timeout=0 -q -s tests/e2e/test_openapi.py
+
 bench: $(INSTALLED) ## the benchmarks and their floors, in one run; also to var/bench.json
 	@$(BIN)/python -m ops.bench
 
@@ -66,5 +70,5 @@ lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --constraint ops/locks/development.txt --output-file ops/locks/runtime.txt pyproject.toml
 
 clean: ## remove what was built; state in var/ stays
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +

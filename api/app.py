@@ -9,7 +9,10 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import health, parts, problems, scans, uploads
+from api import health, openapi, parts, problems, scans, uploads
+from api.bodies import SmallBodies
+from api.methods import Methods
+from api.protocol import guard_connections
 from api.requests import RequestIds
 from api.stopping import LastAnswers, Stopping
 from worker import telemetry
@@ -26,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.parts = held = parts.make(settings or load())
         asyncio.get_running_loop().set_default_executor(held.threads)
         try:
+            guard_connections()
             with stopping.before_uvicorn(held.waiting.release):
                 yield
         finally:
@@ -35,12 +39,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Lazaretto",
         version=version("lazaretto"),
         summary="Uploads are quarantined, scanned, and promoted or deleted.",
+        description=openapi.DESCRIPTION,
+        contact=openapi.CONTACT,
+        license_info=openapi.LICENSE,
+        openapi_tags=openapi.TAGS,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=lifespan,
         redirect_slashes=False,
     )
     for module in (uploads, scans, health):
         app.include_router(module.router)
     problems.install(app)
+    app.add_middleware(SmallBodies)
+    app.add_middleware(Methods, router=app.router)
+    openapi.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)
     app.add_middleware(RequestIds)
     return app

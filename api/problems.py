@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,9 +14,12 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.methods import allowed_methods
 from worker import telemetry
+from worker.body import FileTooLarge, UploadStalled
 from worker.errors import Internal, LazarettoError, Transient
-from worker.intake import FileTooLarge, UploadOvertaken, UploadStalled
+from worker.idempotency import KeyInFlight, KeyReused
+from worker.intake import UploadOvertaken
 from worker.quotas import NeverWithinQuota, QuotaExceeded
 from worker.telemetry import Log
 
@@ -25,8 +30,27 @@ _STATUS: dict[type[LazarettoError], HTTPStatus] = {
     NeverWithinQuota: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     UploadOvertaken: HTTPStatus.SERVICE_UNAVAILABLE,
+    KeyInFlight: HTTPStatus.CONFLICT,
+    KeyReused: HTTPStatus.CONFLICT,
 }
-_WORTH_WAITING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
+
+_HTTP = {  # the code of what Starlette finds wrong, and what would have been right
+    HTTPStatus.BAD_REQUEST: ("bad_request", "a body of JSON (RFC 8259)"),
+    HTTPStatus.NOT_FOUND: ("not_found", "a path of /openapi.json"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "another method"),
+    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "a body without long pauses"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("body_too_large", "a smaller body; files go to /v1/uploads"),
+}
+_JSON = re.compile(r"application/([\w.+-]+\+)?json\s*(;|$)", re.IGNORECASE)
+_LONGEST_TEXT = 1000  # characters
+_WITH_KEY = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+_WAITING_HELPS = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class ProblemBody(BaseModel):
@@ -61,11 +85,9 @@ class Problem(Exception):
 
 
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: these problems, beside those of every route."""
-    every = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
-    shown = (*every, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, *statuses)
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
-    return {int(status): {"description": status.phrase, "content": content, "model": ProblemBody} for status in shown}
+    """The `responses` of a route that needs a key: these problems, beside those of all such routes. What they look
+    like, `api.openapi` adds."""
+    return {int(status): {"description": status.phrase} for status in (*_WITH_KEY, *statuses)}
 
 
 def install(app: FastAPI) -> None:
@@ -93,7 +115,7 @@ async def _ours(request: Request, fault: Exception) -> Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         telemetry.alarm(Log.REQUEST_FAILED, path=request.url.path, error=fault.message, code=fault.code)
     wait = fault.wait if isinstance(fault, QuotaExceeded) else RETRY_SECONDS
-    headers = {"Retry-After": str(wait)} if status in _WORTH_WAITING else {}
+    headers = {"Retry-After": str(wait)} if fault.retryable and status in _WAITING_HELPS else {}
     detail = fault.public if isinstance(fault, Internal) else fault.message
     problem = Problem(status, fault.code, detail, expected=fault.expected, retryable=fault.retryable, headers=headers)
     return _answer(request, problem)
@@ -102,21 +124,34 @@ async def _ours(request: Request, fault: Exception) -> Response:
 async def _invalid(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, RequestValidationError):
         raise fault
-    faults = [(".".join(str(part) for part in each["loc"]), each["msg"]) for each in fault.errors()]
-    detail = "; ".join(f"{place}: {message}" for place, message in faults)
-    expected = "a request as /docs describes it"
+    kind = request.headers.get("content-type", "")
+    if any(each["loc"] == ("body",) for each in fault.errors()) and not _JSON.match(kind):
+        detail = f"The body is {kind!r}." if kind else "The body is of no type."
+        status, expected = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body of type application/json"
+        return _answer(request, Problem(status, "unsupported_media_type", detail, expected=expected))
+    detail = f"Not as it should be: {', '.join(_place(each['loc']) for each in fault.errors())}."
+    expected = "; ".join(f"{_place(each['loc'])}: {each['msg']}" for each in fault.errors())
     return _answer(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, expected=expected))
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """`query limit`, `header Idempotency-Key`, `body metadata.a`: where in a request somebody has to look."""
+    kind, *names = map(str, location)
+    name = ".".join(names)
+    return f"{kind} {name.title() if kind == 'header' else name}".rstrip()
 
 
 async def _http(request: Request, fault: Exception) -> Response:
     if not isinstance(fault, HTTPException):
         raise fault
     status = HTTPStatus(fault.status_code)
-    code = status.name.lower()
+    code, expected = _HTTP.get(status, (status.name.lower(), "a request as /docs describes it"))
     detail = f"{request.method} {request.url.path}: {fault.detail}."
     headers = dict(fault.headers or {})
-    allowed = headers.get("Allow")
-    return _answer(request, Problem(status, code, detail, expected=allowed, headers=headers))
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        expected = headers["Allow"] = ", ".join(allowed_methods(request.app.router, request.scope))
+    retryable = status is HTTPStatus.REQUEST_TIMEOUT
+    return _answer(request, Problem(status, code, detail, expected=expected, retryable=retryable, headers=headers))
 
 
 async def _gone(_request: Request, _fault: Exception) -> Response:
@@ -132,15 +167,27 @@ async def _unexpected(request: Request, fault: Exception) -> Response:
 
 def _answer(request: Request, problem: Problem) -> JSONResponse:
     request_id = getattr(request.state, "request_id", None)
-    body = ProblemBody(
+    body = body_of(problem, request_id)
+    headers = problem.headers | ({"X-Request-ID": request_id} if request_id else {})  # a 500 passes no middleware
+    return JSONResponse(body.model_dump(), problem.status, headers=headers, media_type="application/problem+json")
+
+
+def body_of(problem: Problem, request_id: str | None) -> ProblemBody:
+    """A problem as it is sent."""
+    return ProblemBody(
         type=f"urn:lazaretto:problem:{problem.code}",
         title=problem.status.phrase,
         status=problem.status,
-        detail=problem.detail,
+        detail=_legible(problem.detail),
         code=problem.code,
-        expected=problem.expected,
+        expected=None if problem.expected is None else _legible(problem.expected),
         retryable=problem.retryable,
         request_id=request_id,
     )
-    headers = problem.headers | ({"X-Request-ID": request_id} if request_id else {})  # a 500 passes no middleware
-    return JSONResponse(body.model_dump(), problem.status, headers=headers, media_type="application/problem+json")
+
+
+def _legible(text: str) -> str:
+    """Some of it is the client's words, and ends up in terminals and logs: no control characters, no reversed
+    direction of writing, no halves of surrogate pairs, not endless."""
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return shown if len(shown) <= _LONGEST_TEXT else shown[: _LONGEST_TEXT - 1] + "…"

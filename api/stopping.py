@@ -48,7 +48,7 @@ class Stopping:
         For the lifespan: `Server.capture_signals` has set uvicorn's handler by then. Does nothing where uvicorn
         handles no signals, as in a thread.
         """
-        server = _uvicorn()
+        server = running_uvicorn()
         if server is None:
             yield
             return
@@ -88,7 +88,7 @@ class LastAnswers:
         await self._app(scope, receive, send_last)
 
 
-def _uvicorn() -> uvicorn.Server | None:
+def running_uvicorn() -> uvicorn.Server | None:
     """The server we run under: the handler of the signal is its method. None where that is somebody else's."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return server if isinstance(server, uvicorn.Server) else None

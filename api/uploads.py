@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.auth import Submitter
 from api.forms import UploadForm
 from api.limits import counted
+from api.once import REPLAYED, Once
 from api.parts import Parts, PartsOf
 from api.problems import documented
-from worker.intake import Incoming, UploadStalled
+from worker.body import UploadStalled
+from worker.idempotency import Claim
+from worker.intake import Incoming
 from worker.services import Caller
 from worker.views import ScanView
 
@@ -37,11 +40,17 @@ _FORM = {
     "schema": {
         "type": "object",
         "required": ["file"],
+        "additionalProperties": False,
         "properties": {
-            "file": {"type": "string", "format": "binary"},
-            "metadata": {"type": "object", "description": "Comes back on the scan, as it is."},
+            "file": {"type": "string", "format": "binary", "description": "The file; its part has name and type."},
+            "metadata": {
+                "type": "object",
+                "description": "Comes back on the scan, as it is. At most 16 KiB of JSON and 32 levels.",
+                "examples": [{"album": 7}],
+            },
         },
-    }
+    },
+    "encoding": {"metadata": {"contentType": "application/json"}},
 }
 
 
@@ -52,14 +61,14 @@ def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "", status_code=HTTPStatus.ACCEPTED, responses=_RESPONSES, openapi_extra=_body("multipart/form-data", _FORM)
 )
-async def upload_form(request: Request, caller: Submitter, parts: PartsOf) -> ScanView:
+async def upload_form(request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf) -> ScanView:
     """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object."""
     kind = request.headers.get("content-type", "")
     body = counted(parts, caller.service, _announced(request), request.stream())
     form = UploadForm(kind, body, parts.settings.max_metadata_bytes)
     await _in_time(form.open(), parts.settings.upload_idle_timeout)
     incoming = _incoming(request, caller, form.filename, form.declared_type, None)
-    return await _receive(parts, incoming, form.body(), form.metadata)
+    return await _receive(parts, incoming, form.body(), form.metadata, claim, response)
 
 
 @router.put(
@@ -68,11 +77,15 @@ async def upload_form(request: Request, caller: Submitter, parts: PartsOf) -> Sc
     responses=_RESPONSES,
     openapi_extra=_body("application/octet-stream", _BINARY),
 )
-async def upload_raw(filename: str, request: Request, caller: Submitter, parts: PartsOf) -> ScanView:
+async def upload_raw(
+    filename: str, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+) -> ScanView:
     """Upload a file as the body itself. The name is recorded, and never a path: anything goes."""
     size = _announced(request)
     incoming = _incoming(request, caller, filename, request.headers.get("content-type"), size)
-    return await _receive(parts, incoming, counted(parts, caller.service, size, request.stream()), dict)
+    return await _receive(
+        parts, incoming, counted(parts, caller.service, size, request.stream()), dict, claim, response
+    )
 
 
 def _announced(request: Request) -> int | None:
@@ -102,6 +115,15 @@ def _incoming(request: Request, caller: Caller, filename: str, declared: str | N
 
 
 async def _receive(
-    parts: Parts, incoming: Incoming, body: AsyncIterator[bytes], metadata: Callable[[], dict[str, Any]]
+    parts: Parts,
+    incoming: Incoming,
+    stream: AsyncIterator[bytes],
+    metadata: Callable[[], dict[str, Any]],
+    claim: Claim,
+    response: Response,
 ) -> ScanView:
-    return ScanView.of(await parts.intake.receive(incoming, body, metadata))
+    if not claim.is_bound:
+        return ScanView.of(await parts.intake.receive(incoming, stream, metadata, claim))
+    scan = await parts.intake.replay(incoming, stream, metadata, claim)
+    response.headers.update(REPLAYED)
+    return ScanView.of(scan)

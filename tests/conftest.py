@@ -34,6 +34,7 @@ _SMALL_VOLUMES = 32  # MiB; tests make hundreds of buckets, and each takes volum
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture", action="store_true", help="the fault suite in its long form")
     parser.addoption("--fuzz", default=0, type=int, help="so many times as many broken files, others each time")
+    parser.addoption("--api", default=0, type=int, help="try the API for so many seconds, in other ways each time")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import httpx
 import uvicorn
 
 from api.app import create_app
+from api.protocol import Protocol
 from ops.embedded.ports import choose
 from tests.stack import until
 from tests.system import KEY
@@ -19,7 +20,9 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.port = choose(["api"])["api"]
-        config = uvicorn.Config(create_app(settings), port=self.port, log_config=None, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            create_app(settings), port=self.port, log_config=None, timeout_graceful_shutdown=1, http=Protocol
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
 

@@ -5,9 +5,10 @@
 The domain      `scan` (states, and who moves them), `media_types`, `policy` (the rules; with `policy_file`: where they
                 stand, and `policies`: as they stand now), `decide` (findings → verdict), `retries`, `keys`, `errors`,
                 `views` (a scan as everybody outside sees it)
-Use cases       `intake` (with `quarantine`: the stream into the bucket), `pipeline` (the whole path, top to bottom),
-                `sweep` (recovery), `reconcile` (buckets against database), `operations` (what owners and operators
-                ask for), `services` (who may ask for what)
+Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
+                `idempotency`: sent twice, taken in once), `pipeline` (the whole path, top to bottom), `sweep`
+                (recovery), `reconcile` (buckets against database), `operations` (what owners and operators ask for),
+                `services`, `api_keys` and `quotas` (who may ask, for what, and how often)
 Steps           `inspect` (with `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
 Who has a scan  `custody` (taken and given back; with `gate`: may one be begun now? and `setback`: what follows a
                 fault), `lease` (held, renewed, over)
@@ -22,6 +23,7 @@ a scan that no task stands for            the sweeper: `enqueued_at` is empty, o
 a scan whose worker died (`lease_until`)  the sweeper: `scanning` starts over, `settling` is handed over again
 bytes where none should be (`tidy_at`)    the sweeper: whoever ends or takes a scan that another may still be writing
                                           for has both buckets looked at one lease later
+an idempotency key in flight              the next request with it (`lease_until`), else the sweeper, a day later
 scratch files, sandbox children           the kernel, with the process that held them
 all the rest                              `reconcile`, which reports it
 """

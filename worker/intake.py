@@ -7,6 +7,7 @@ the sweeper finds.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -17,7 +18,9 @@ from typing import Any
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
+from worker.body import Body, FileTooLarge
 from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
+from worker.idempotency import UNCLAIMED, Claim
 from worker.keys import default_prefix, sealed_key
 from worker.policies import Policies
 from worker.quarantine import QuarantineWriter
@@ -28,19 +31,6 @@ from worker.store.database import Database
 from worker.telemetry import Log
 
 _LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
-
-
-class FileTooLarge(LazarettoError):
-    """The file is larger than the policy allows."""
-
-    code = "file_too_large"
-
-
-class UploadStalled(LazarettoError):
-    """The upload sent nothing for too long; it can be sent again."""
-
-    code = "upload_stalled"
-    retryable = True
 
 
 class UploadOvertaken(LazarettoError):
@@ -61,6 +51,10 @@ class Incoming:
     size: int | None  # bytes, where the client announced it
     request_id: str
 
+    def fields(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """What the client said of the file: the same again is the same request."""
+        return {"filename": self.filename, "declared_type": self.declared_type, "metadata": metadata}
+
 
 class Intake:
     """Takes uploads in. One per API process; many uploads at once."""
@@ -73,58 +67,76 @@ class Intake:
         self._lease = timedelta(seconds=settings.receive_lease)
 
     async def receive(
-        self, incoming: Incoming, body: AsyncIterator[bytes], metadata: Callable[[], dict[str, Any]]
+        self,
+        incoming: Incoming,
+        stream: AsyncIterator[bytes],
+        metadata: Callable[[], dict[str, Any]],
+        claim: Claim = UNCLAIMED,
     ) -> Scan:
         """Take one upload in; returns its scan, `queued`.
 
-        `metadata` is asked after the last byte: in a form it may come after the file.
-        Raises `FileTooLarge` (the row ends `rejected`), `UploadStalled`, `UploadOvertaken` and whatever `body` or the
+        `metadata` is asked after the last byte: in a form it may come after the file. `claim`: on the request's key.
+        Raises `FileTooLarge` (the row ends `rejected`), `UploadStalled`, `UploadOvertaken` and whatever `stream` or the
         services raise (the row ends `expired`). No bytes stay behind: what cannot be deleted now, the sweeper deletes.
         """
         scan = await asyncio.to_thread(self._begin, incoming)
         key = sealed_key(scan.id)
         writer = QuarantineWriter(self._objects, self._settings.quarantine_bucket, key, self._settings.part_size)
         try:
-            await self._fill(scan, writer, incoming, body)
+            await self._fill(scan, writer, incoming, stream, claim)
             begun = time.monotonic()
             content = await writer.close()
             tidy_at = self._in_a_lease() if self._may_land_twice(time.monotonic() - begun) else None
-            return await asyncio.to_thread(self._accept, scan, content, metadata(), tidy_at)
+            fields = incoming.fields(metadata())
+            return await asyncio.to_thread(self._accept, scan, content, fields, tidy_at, claim)
         except BaseException as fault:  # also a cancelled request: nothing may stay behind
             await asyncio.shield(self._give_up(scan, writer, fault))
             if isinstance(fault, ObjectMissing):  # whoever gave the upload up has thrown its parts away
                 raise UploadOvertaken from fault
             raise
 
-    async def _fill(self, scan: Scan, writer: QuarantineWriter, incoming: Incoming, body: AsyncIterator[bytes]) -> None:
+    async def replay(
+        self,
+        incoming: Incoming,
+        stream: AsyncIterator[bytes],
+        metadata: Callable[[], dict[str, Any]],
+        claim: Claim,
+    ) -> Scan:
+        """The scan of an upload that is sent once more, with a claim that is bound. Its bytes are read, and not kept.
+
+        Raises `KeyReused` where anything differs, `FileTooLarge`, `UploadStalled` and whatever `stream` raises.
+        """
+        body, digest = self._body(incoming, stream), hashlib.sha256()
+        while chunk := await body.next():
+            digest.update(chunk)
+        scan = await asyncio.to_thread(claim.replay, incoming.fields(metadata()), digest.hexdigest())
+        if scan is None:
+            raise ValueError("nothing was accepted under this claim")
+        return scan
+
+    def _body(self, incoming: Incoming, stream: AsyncIterator[bytes]) -> Body:
         limit = self._policies.of(incoming.service).max_size
-        _check_size(incoming.size or 0, limit)
+        idle_timeout = self._settings.upload_idle_timeout
+        return Body(stream, announced=incoming.size, max_size=limit, idle_timeout=idle_timeout)
+
+    async def _fill(
+        self, scan: Scan, writer: QuarantineWriter, incoming: Incoming, stream: AsyncIterator[bytes], claim: Claim
+    ) -> None:
+        body = self._body(incoming, stream)
         pause = self._settings.receive_lease / 4
         renew_at = time.monotonic() + pause
-        while chunk := await self._next(body):
-            _check_size(writer.size + len(chunk), limit)
+        while chunk := await body.next():
             await writer.write(chunk)
-            if time.monotonic() > renew_at and await asyncio.to_thread(self._renew, scan):
+            if time.monotonic() > renew_at and await asyncio.to_thread(self._renew, scan, claim):
                 renew_at = time.monotonic() + pause
 
-    async def _next(self, body: AsyncIterator[bytes]) -> bytes:
-        """The next bytes; empty at the end."""
-        try:
-            async with asyncio.timeout(self._settings.upload_idle_timeout):
-                async for chunk in body:
-                    if chunk:
-                        return chunk
-        except TimeoutError:
-            seconds = self._settings.upload_idle_timeout
-            raise UploadStalled(f"The upload sent nothing for {seconds:g} s; it can be sent again.") from None
-        return b""
-
-    def _renew(self, scan: Scan) -> bool:
+    def _renew(self, scan: Scan, claim: Claim) -> bool:
         """Tell the sweeper that the upload goes on. False: not now, the lease runs on. Raises `UploadOvertaken`."""
         try:
             with self._database.write() as connection:
                 if not claims.renew_upload(connection, scan.id, self._in_a_lease()):
                     raise UploadOvertaken
+                claim.renew(connection)
         except DatabaseUnavailable as fault:
             telemetry.warn(Log.LEASE_NOT_RENEWED, scan_id=scan.id, error=fault.message)
             return False
@@ -157,7 +169,9 @@ class Intake:
         """A store that was silent for so long was asked again, and may yet carry out the first call: after the scan."""
         return seconds >= self._settings.s3_timeout
 
-    def _accept(self, scan: Scan, content: Content, metadata: dict[str, Any], tidy_at: datetime | None) -> Scan:
+    def _accept(
+        self, scan: Scan, content: Content, fields: dict[str, Any], tidy_at: datetime | None, claim: Claim
+    ) -> Scan:
         cause = Cause(Mover.INTAKE, f"{content.size} bytes are in quarantine")
         values = {
             "enqueued_at": clock.now(),
@@ -165,13 +179,14 @@ class Intake:
             "size": content.size,
             "sha256": content.sha256,
             "etag": content.etag,
-            "metadata": metadata,
+            "metadata": fields["metadata"],
             "tidy_at": tidy_at,
         }
         with self._database.write() as connection:
             accepted = scans.move(connection, scan.id, Status.RECEIVING, Status.QUEUED, cause, **values)
-        if accepted is None:
-            raise UploadOvertaken
+            if accepted is None:
+                raise UploadOvertaken
+            claim.bind(connection, scan.id, fields, content.sha256)
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=content.size)
         self._enqueue(accepted)
         return accepted
@@ -225,8 +240,3 @@ def recordable(text: str, longest: int) -> str:
     """Text from outside as every database can hold it: no NUL, no half of a surrogate pair, not endless."""
     whole = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
     return whole if len(whole) <= longest else whole[: longest - 1] + "…"
-
-
-def _check_size(size: int, limit: int) -> None:
-    if size > limit:
-        raise FileTooLarge(f"The file is larger than {limit} bytes.", expected=f"a file of at most {limit} bytes")

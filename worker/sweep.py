@@ -17,10 +17,12 @@ from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
+from worker.idempotency import KEPT
 from worker.policies import Policies
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
 from worker.store import backlog, events, scans
+from worker.store import idempotency as stored_keys
 from worker.store.database import Database
 from worker.telemetry import Log
 from worker.tidy import Tidier
@@ -43,6 +45,7 @@ class Swept:
     expired: int = 0  # files held for longer than the policy says
     tidied: int = 0  # ended scans whose buckets were looked at once more
     uploads_aborted: int = 0  # multipart uploads that nobody ended
+    keys_forgotten: int = 0  # idempotency keys that have been kept for long enough
 
 
 class Sweeper:
@@ -66,7 +69,8 @@ class Sweeper:
     def sweep(self) -> Swept:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
         swept, faults = Swept(), list[Exception]()
-        steps = (self._end_leases, self._give_up_uploads, self._enqueue, self._expire, self._tidy, self._abort_stale)
+        recovery = (self._end_leases, self._give_up_uploads, self._enqueue)
+        steps = (*recovery, self._expire, self._tidy, self._abort_stale, self._forget_keys)
         for step in steps:
             try:
                 step(swept)
@@ -157,6 +161,16 @@ class Sweeper:
         for bucket in (self._settings.quarantine_bucket, self._settings.clean_bucket):
             swept.uploads_aborted += self._objects.abort_all(bucket, "", before)
         self._aborted_at = now
+
+    def _forget_keys(self, swept: Swept) -> None:
+        """Idempotency keys that nobody relies on any more."""
+        now = clock.now()
+        for _ in range(_MOST_BATCHES):
+            with self._database.write() as connection:
+                forgotten = stored_keys.forget(connection, now, now - KEPT, _BATCH)
+            swept.keys_forgotten += forgotten
+            if forgotten < _BATCH:
+                return
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""

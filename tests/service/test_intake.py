@@ -18,9 +18,10 @@ from pydantic import SecretStr
 from tests.system import Calendar, System, chunks, incoming
 from worker import clock
 from worker.adapters.object_store import ObjectStore
+from worker.body import FileTooLarge, UploadStalled
 from worker.canaries import eicar
 from worker.errors import DatabaseUnavailable, StoreUnavailable
-from worker.intake import FileTooLarge, Intake, UploadOvertaken, UploadStalled
+from worker.intake import Intake, UploadOvertaken
 from worker.keys import sealed_key
 from worker.operations import Operations
 from worker.scan import Scan, Status

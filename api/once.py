@@ -1,0 +1,50 @@
+"""`Idempotency-Key`: a request that may be sent again. For a route, one parameter: `claim: Once`.
+
+A route that reads no file asks `claim.replay(fields)` first and hands `claim` to its use case, which calls `claim.bind`
+in the transaction that accepts the request. Whatever the route raises, the key is free again before it is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from api.auth import Submitter
+from api.parts import PartsOf
+from worker import idempotency
+from worker.idempotency import UNCLAIMED, Claim
+
+REPLAYED = {"Idempotency-Replayed": "true"}  # on the answer to a request that had been accepted before
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern="^[!-~]{1,255}$",
+        description="Drawn at random by the client, for a request that it may send again: visible ASCII characters. "
+        "The same request with the same key leads to the same scan, for 24 hours.",
+        examples=["7f3c2a52-7bb0-4f0b-9d0e-5f3f0c2f6a11"],
+    ),
+]
+
+
+async def _claim(
+    request: Request, caller: Submitter, parts: PartsOf, idempotency_key: _Key = None
+) -> AsyncIterator[Claim]:
+    if idempotency_key is None:
+        yield UNCLAIMED
+        return
+    route = f"{request.method} {request.scope['route'].path}"
+    lease = timedelta(seconds=parts.settings.receive_lease)
+    claimed = await parts.in_thread(idempotency.claim, parts.database, caller.service, idempotency_key, route, lease)
+    try:
+        yield claimed
+    except BaseException:  # also a request that is cancelled
+        await asyncio.shield(parts.in_thread(claimed.release))
+        raise
+
+
+Once = Annotated[Claim, Depends(_claim)]
