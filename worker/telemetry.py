@@ -35,6 +35,12 @@ class Log(StrEnum):
     SWEEP_FAILED = "sweep_failed"
     TIDY_FAILED = "tidy_failed"
     OBJECT_DELETED = "object_deleted"
+    HINT_FAILED = "hint_failed"
+    WEBHOOK_DELIVERED = "webhook_delivered"
+    WEBHOOK_FAILED = "webhook_failed"
+    WEBHOOK_GIVEN_UP = "webhook_given_up"
+    WEBHOOKS_LEFT = "webhooks_left"
+    RECEIVER_LEFT_IN_PEACE = "receiver_left_in_peace"
     REQUEST_FAILED = "request_failed"
 
 
