@@ -164,7 +164,7 @@ class Settings(BaseSettings):
 
     def _weaknesses(self) -> list[str]:
         faults = []
-        if not self.NECESSARY <= self.model_fields_set:
+        if self.NECESSARY - self.model_fields_set:
             named = [f"LAZARETTO_{name.upper()}" for name in sorted(self.NECESSARY)]
             faults.append(f"{', '.join(named[:-1])} and {named[-1]} must be set")
         if "@" not in self.redis_url.get_secret_value():

@@ -22,6 +22,7 @@ from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
 from worker.store import backlog, events, scans
 from worker.store.database import Database
+from worker.sweep_webhooks import WebhookSweeper
 from worker.telemetry import Log
 from worker.tidy import Tidier
 
@@ -43,6 +44,8 @@ class Swept:
     expired: int = 0  # files held for longer than the policy says
     tidied: int = 0  # ended scans whose buckets were looked at once more
     uploads_aborted: int = 0  # multipart uploads that nobody ended
+    notified: int = 0  # services whose webhooks were due
+    forgotten: int = 0  # deliveries that were kept for long enough
 
 
 class Sweeper:
@@ -60,14 +63,23 @@ class Sweeper:
         self._policies, self._settings = policies, settings
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._tidier = Tidier(database, objects, settings)
+        self._webhooks = WebhookSweeper(database, queue, policies, settings)
         self._patient_until = 0.0  # monotonic: until then no lease is ended
         self._aborted_at: float | None = None  # monotonic
 
     def sweep(self) -> Swept:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
         swept, faults = Swept(), list[Exception]()
-        steps = (self._end_leases, self._give_up_uploads, self._enqueue, self._expire, self._tidy, self._abort_stale)
-        for step in steps:
+        for step in (
+            self._end_leases,
+            self._give_up_uploads,
+            self._enqueue,
+            self._expire,
+            self._tidy,
+            self._abort_stale,
+            self._notify,
+            self._forget,
+        ):
             try:
                 step(swept)
             except Exception as fault:  # noqa: BLE001 - raised at the end
@@ -182,6 +194,14 @@ class Sweeper:
         grace = timedelta(seconds=self._settings.enqueue_grace)
         next_in_line = self._queue.waiting_since()
         return min(now, next_in_line or now) - grace
+
+    def _notify(self, swept: Swept) -> None:
+        """Webhooks that are due."""
+        swept.notified += self._webhooks.notify()
+
+    def _forget(self, swept: Swept) -> None:
+        """Webhooks that are history."""
+        swept.forgotten += self._webhooks.forget()
 
     def _found(self, condition: ColumnElement[bool]) -> list[Scan]:
         with self._database.read() as connection:

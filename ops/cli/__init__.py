@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.cli import reconcile, scans, submit, system
+from ops.cli import reconcile, scans, submit, system, webhooks
 from ops.cli.client import ApiFault
 from worker.errors import LazarettoError
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("submit")(submit.submit)
 app.add_typer(scans.app, name="scans")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("reconcile")(reconcile.reconcile)

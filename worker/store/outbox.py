@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -30,6 +30,7 @@ from worker.scan import Scan
 from worker.store.tables import deliveries, delivery_attempts, endpoints, scans, webhook_secrets
 from worker.views import ScanView
 
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 TEST = "webhook.test"  # the type of an event that only says: webhooks arrive
 
 
@@ -67,10 +68,10 @@ def add(connection: Connection, scan: Scan) -> None:
 
 
 def add_test(connection: Connection, service: str) -> str:
-    """An event that says nothing about any scan; its id."""
+    """An event that says nothing about any scan, ahead of all others; its id."""
     data = {"service": service, "message": "Webhooks of this service arrive."}
     row = _row(service, TEST, {"type": TEST, "timestamp": clock.now().isoformat(), "data": data})
-    connection.execute(insert(deliveries).values(row))
+    connection.execute(insert(deliveries).values(row | {"due_at": _LONG_AGO}))
     return str(row["id"])
 
 
