@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from worker.adapters.hurried import Hurried, remaining
 Resolve = Callable[[str, int], list[str]]
 
 _LOOKUPS = 32  # names that are looked up at once
+_LONGEST_ERROR = 500  # characters; some of them are the receiver's
 _MOST_READ = 4096  # bytes of an answer's body, which says nothing that we need
 _READ_SECONDS = 1.0  # how long we read it, so that a well-meaning server can finish
 # Room for a whole body, so that no receiver holds us by reading it slowly; the kernel sees to the rest.
@@ -63,7 +63,7 @@ class Receivers:
         except (httpcore.TimeoutException, TimeoutError):
             return Answer(time.monotonic() - begun, error=f"no answer within {self._timeout:g} s")
         except (httpcore.NetworkError, httpcore.ProtocolError, httpx.InvalidURL, OSError, ValueError) as fault:
-            return Answer(time.monotonic() - begun, error=_told(fault))
+            return Answer(time.monotonic() - begun, error=(str(fault) or type(fault).__name__)[:_LONGEST_ERROR])
         return Answer(time.monotonic() - begun, status, _error(status), wish)
 
     def close(self) -> None:
@@ -150,13 +150,6 @@ def _error(status: int) -> str | None:
     if status in _SUCCESSES:
         return None
     return f"answered {status}; redirects are not followed" if status in _REDIRECTS else f"answered {status}"
-
-
-def _told(fault: Exception) -> str:
-    cause = fault.__cause__ or fault
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate will not do: {cause.verify_message}"
-    return (str(fault) or type(fault).__name__)[:500]
 
 
 def _seconds_to(value: bytes) -> float | None:
