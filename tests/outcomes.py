@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from ops.embedded.application import notifier
 from ops.embedded.supervisor import Supervisor
@@ -26,7 +27,7 @@ from worker.settings import REPOSITORY, Settings
 from worker.store import delivery_log, outbox, scans, services
 from worker.store.database import Database
 from worker.store.delivery_log import Record, Wanted
-from worker.store.tables import endpoints
+from worker.store.tables import deliveries, endpoints
 from worker.sweep_webhooks import WebhookSweeper
 from worker.webhooks import Webhooks
 
@@ -59,6 +60,8 @@ class Outcomes:
             webhook_allowed_networks=(LOOPBACK,),
             **changes,
         )
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushdb()
         database = Database(database_url)
         migrations.upgrade(database)
         with database.write() as connection:
@@ -110,6 +113,10 @@ class Outcomes:
             scans.add(connection, scan, REFUSED)
         return scan
 
+    @staticmethod
+    def wanted(**wanted: Any) -> Wanted:
+        return Wanted(**wanted)
+
     def deliveries(self, **wanted: Any) -> list[Record]:
         """As operators see them, oldest first."""
         with self.database.read() as connection:
@@ -125,6 +132,12 @@ class Outcomes:
     def endpoint(self, service: str) -> Any:
         with self.database.read() as connection:
             return connection.execute(select(endpoints).where(endpoints.c.service == service)).one()
+
+    def expire_leases(self) -> None:
+        """Let those of whoever was killed be over."""
+        with self.database.write() as connection:
+            held = deliveries.c.lease_until.is_not(None)
+            connection.execute(update(deliveries).where(held).values(lease_until=clock.now()))
 
     @contextmanager
     def notifying(self) -> Iterator[Supervisor]:

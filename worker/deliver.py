@@ -149,4 +149,4 @@ class Deliverer:
 
     def _give_up_untried(self, connection: Connection, service: str, why: str) -> None:
         if number := outbox.give_up_untried(connection, service, clock.now() - self._patience):
-            telemetry.alarm(Log.WEBHOOK_GIVEN_UP, service=service, deliveries=number, error=why)
+            telemetry.alarm(Log.WEBHOOK_GIVEN_UP, service=service, untried=number, error=why)

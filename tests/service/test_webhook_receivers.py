@@ -118,7 +118,9 @@ def test_a_url_that_will_not_do_is_refused(url: str) -> None:
     assert "the URL will not do" in (_deliver(url).error or "")
 
 
-@pytest.mark.parametrize("url", ["http://a..b/", "http://" + "a" * 300 + "/", "http://1.1.1.1:99999/", "http://[::1/", "http://0177.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["http://a..b/", "http://" + "a" * 300 + "/", "http://1.1.1.1:99999/", "http://[::1/", "http://0177.0.0.1/"]
+)
 def test_a_url_that_is_broken_is_a_failure_like_any_other(url: str) -> None:
     assert _deliver(url).error
 

@@ -34,7 +34,7 @@ class Wanted:
 
     id: str | None = None
     service: str | None = None
-    status: DeliveryStatus | None = None
+    status: str | None = None  # one of `DeliveryStatus`
     scan_id: str | None = None
     since: datetime | None = None
 
@@ -91,7 +91,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.service:
         conditions.append(deliveries.c.service == wanted.service)
     if wanted.status:
-        conditions.append(deliveries.c.status == wanted.status.value)
+        conditions.append(deliveries.c.status == wanted.status)
     if wanted.scan_id:
         conditions.append(deliveries.c.scan_id == wanted.scan_id)
     if wanted.since:
