@@ -24,7 +24,7 @@ from worker.hints import Hints
 from worker.policy import PolicyFile
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import REPOSITORY, Settings
-from worker.store import delivery_log, outbox, scans, services
+from worker.store import delivery_log, outbox, scans, services, webhook_secrets
 from worker.store.database import Database
 from worker.store.delivery_log import Record, Wanted
 from worker.store.tables import deliveries, endpoints
@@ -77,6 +77,11 @@ class Outcomes:
             receivers.close()
             made.queue.close()
             database.close()
+
+    def valid(self, service: str) -> list[str]:
+        """All secrets that are valid now."""
+        with self.database.read() as connection:
+            return webhook_secrets.valid(connection, service)
 
     @property
     def hints(self) -> Hints:
@@ -143,7 +148,7 @@ class Outcomes:
     def notifying(self) -> Iterator[Supervisor]:
         """The notifier as a process; it comes back when it is killed."""
         with Supervisor(self.settings.home / "logs", say=print, first_pause=0.1) as supervisor:
-            supervisor.start(notifier(self._variables()))
+            supervisor.start(notifier(self.variables()))
             keeper = threading.Thread(target=supervisor.watch)
             keeper.start()
             try:
@@ -169,7 +174,8 @@ class Outcomes:
             over.set()
             thread.join()
 
-    def _variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """What leads other processes here."""
         settings = self.settings
         given = {
             "HOME": settings.home,

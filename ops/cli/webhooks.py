@@ -53,7 +53,7 @@ def list_deliveries(
         table.add_column(heading, overflow="fold", no_wrap=heading in ("ID", "STATUS"))
     for each in page:
         status_text = Text(each["status"], style=_COLOURS.get(each["status"], ""))
-        last = Text(_attempt(each["last_attempt"]))
+        last = Text(_attempt(each["last_attempt"]) if each["last_attempt"] else "none yet")
         table.add_row(each["id"], each["service"], each["type"], status_text, str(each["attempts"]), last)
     tables.console().print(table)
 
@@ -142,14 +142,12 @@ def _show(delivery: dict[str, Any], as_json: bool) -> None:
         if name not in {"log", "last_attempt"}:
             console.print(Text(f"{name:12} ", style="bold"), Text(tables.inert(str(value))), sep="")
     for each in delivery["log"]:
-        console.print(Text(_attempt(each)))
+        console.print(Text(tables.inert(f"{_attempt(each)}  {each['seconds']:.2f} s  {each['url']}")))
 
 
-def _attempt(attempt: dict[str, Any] | None) -> str:
-    if attempt is None:
-        return "none yet"
+def _attempt(attempt: dict[str, Any]) -> str:
     outcome = attempt["error"] or f"answered {attempt['status_code']}"
-    return tables.inert(f"{attempt['at']:%Y-%m-%d %H:%M:%S}  {attempt['seconds']:.2f} s  {attempt['url']}  {outcome}")
+    return tables.inert(f"{attempt['at']:%Y-%m-%d %H:%M:%S}  {outcome}")
 
 
 def _json(value: object) -> str:

@@ -23,8 +23,8 @@ from tests.stack import until
 PACE: Mapping[str, Any] = {
     "webhook_timeout": 2.0,
     "webhook_retry_base": 0.2,
-    "webhook_retry_cap": 4.0,
-    "webhook_peace_cap": 2.0,
+    "webhook_retry_cap": 1.0,
+    "webhook_peace_cap": 1.0,
 }
 _START_SECONDS = 40
 
@@ -33,7 +33,7 @@ _START_SECONDS = 40
 def _outcomes(
     folder: Path, database_url: str, redis_url: str, *names: str
 ) -> Iterator[tuple[Outcomes, list[Receiver]]]:
-    """Of services, each with its receiver, which listens."""
+    """Of services, each with its receiver, which does not listen yet."""
     with ExitStack() as stack:
         receivers = [Receiver() for _ in names]
         urls = {name: receiver.url for name, receiver in zip(names, receivers, strict=True)}
@@ -127,27 +127,30 @@ def _check_latency(receiver: Receiver, outcomes: Outcomes, committed: dict[str, 
 def test_a_notifier_that_is_killed_and_a_redis_that_is_emptied_lose_nothing(
     tmp_path: Path, database_url: str, redis_url: str
 ) -> None:
-    with _outcomes(tmp_path, database_url, redis_url, "alpha") as (outcomes, [receiver]), receiver.listening():
-        with outcomes.notifying() as supervisor:
-            _await_notifier(outcomes, "alpha")
-            receiver.answer = answers.hang
-            stuck = outcomes.outcome("alpha", hint=True)
-            until(lambda: receiver.at_once == 1, 10, "a delivery that is under way")
-            pid = supervisor.pid("notifier")
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            until(lambda: not processes.alive(pid), 10, "its end")
-            [cut_off] = outcomes.deliveries(scan_id=stuck.id)
-            assert (cut_off["status"], cut_off["attempts"]) == ("pending", 0)
-            with redis.Redis.from_url(redis_url) as client:
-                client.flushdb()
-            receiver.answer = answers.say(200)
-            late = outcomes.outcome("alpha")
-            outcomes.expire_leases()
-            with outcomes.sweeping():
-                until(lambda: outcomes.pending() == 0, _START_SECONDS, "both webhooks")
-    for scan in (stuck, late):
-        [delivery] = outcomes.deliveries(scan_id=scan.id)
-        assert delivery["id"] in receiver.ids()
-    assert receiver.unverified(outcomes.secret("alpha")) == []
-    assert [each.id for each in receiver.received].count(cut_off["id"]) == 2, "at least once, under one id"
+    with (
+        _outcomes(tmp_path, database_url, redis_url, "alpha") as (outcomes, [receiver]),
+        receiver.listening(),
+        outcomes.notifying() as supervisor,
+    ):
+        _await_notifier(outcomes, "alpha")
+        receiver.answer = answers.hang
+        stuck = outcomes.outcome("alpha", hint=True)
+        until(lambda: receiver.at_once == 1, 10, "a delivery that is under way")
+        pid = supervisor.pid("notifier")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not processes.alive(pid), 10, "its end")
+        [cut_off] = outcomes.deliveries(scan_id=stuck.id)
+        assert (cut_off["status"], cut_off["attempts"]) == ("pending", 0)
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushdb()
+        receiver.answer = answers.say(200)
+        late = outcomes.outcome("alpha")
+        outcomes.expire_leases()
+        with outcomes.sweeping():
+            until(lambda: outcomes.pending() == 0, _START_SECONDS, "both webhooks")
+        for scan in (stuck, late):
+            [delivery] = outcomes.deliveries(scan_id=scan.id)
+            assert delivery["id"] in receiver.ids()
+        assert receiver.unverified(outcomes.secret("alpha")) == []
+        assert [each.id for each in receiver.received].count(cut_off["id"]) == 2, "at least once, under one id"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
 from worker.notifier import NotifierSettings
 from worker.settings import Settings
 
-SOUND = {
+SOUND: dict[str, Any] = {
     "env": "production",
     "database_url": "postgresql://lazaretto@db/lazaretto",
     "redis_url": "rediss://:secret@redis:6380/0",
