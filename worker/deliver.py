@@ -82,6 +82,7 @@ class Deliverer:
             moment = clock.now()
             answer = self._receivers.deliver(url, self._headers(delivery, moment), delivery.payload.encode())
             with self._database.write() as connection:
+                endpoint = endpoints.locked(connection, delivery.service)  # first, as whoever claims does
                 outcome = {"status_code": answer.status_code, "error": answer.error}
                 outbox.log(connection, delivery, moment, url=url, seconds=answer.seconds, **outcome)
                 if answer.error is None:
@@ -89,7 +90,7 @@ class Deliverer:
                     endpoints.reopen(connection, delivery.service)
                     telemetry.say(Log.WEBHOOK_DELIVERED, seconds=answer.seconds)
                 else:
-                    self._set_back(connection, delivery, answer)
+                    self._set_back(connection, delivery, answer, endpoint)
 
     def _headers(self, delivery: Delivery, moment: datetime) -> dict[str, str]:
         """As Standard Webhooks has them; the moment is the attempt's, against replays."""
@@ -104,9 +105,9 @@ class Deliverer:
             "webhook-signature": signature(valid, delivery.id, moment, delivery.payload),
         }
 
-    def _set_back(self, connection: Connection, delivery: Delivery, answer: Answer) -> None:
+    def _set_back(self, connection: Connection, delivery: Delivery, answer: Answer, endpoint: Endpoint) -> None:
         """Later, or never; and the receiver may be left in peace for a while."""
-        self._learn(connection, delivery.service, answer)
+        self._learn(connection, delivery.service, answer, endpoint)
         now = clock.now()
         if answer.gone or delivery.type == outbox.TEST or now >= delivery.tried_since + self._patience:
             if outbox.end(connection, delivery, DeliveryStatus.GIVEN_UP):
@@ -119,11 +120,11 @@ class Deliverer:
         outbox.postpone(connection, delivery, now + timedelta(seconds=pause))
         telemetry.warn(Log.WEBHOOK_FAILED, error=answer.error, attempts=delivery.attempts + 1, seconds=pause)
 
-    def _learn(self, connection: Connection, service: str, answer: Answer) -> None:
+    def _learn(self, connection: Connection, service: str, answer: Answer, before: Endpoint) -> None:
         """What a failure says about the receiver; what has waited too long for one that answers nobody is ended."""
-        now, before = clock.now(), endpoints.locked(connection, service)
+        now = clock.now()
         peace = self._peace(before, answer)
-        after = endpoints.failed(connection, service, now + peace if peace else None)
+        after = endpoints.failed(connection, service, before, now + peace if peace else None)
         if peace:
             why = {"error": answer.error, "failures": after.failures, "seconds": peace.total_seconds()}
             telemetry.warn(Log.RECEIVER_LEFT_IN_PEACE, **why)

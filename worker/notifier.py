@@ -6,6 +6,7 @@ scanner and no sandbox, and never holds a file.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
@@ -58,9 +59,10 @@ def notify(service: str) -> None:
     if _parts is None:
         raise RuntimeError("a task came before the worker had started")
     try:
-        _parts.queue.heed(service)
+        with suppress(QueueUnavailable):  # another hint is late, then, or the sweeper gives it
+            _parts.queue.heed(service)
         _parts.deliverer.run(service)
-    except (DatabaseUnavailable, QueueUnavailable) as fault:
+    except DatabaseUnavailable as fault:
         telemetry.alarm(Log.WEBHOOKS_LEFT, service=service, error=fault.message, left_to="sweeper")
 
 

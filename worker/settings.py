@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     webhook_retry_base: float = Field(5, gt=0, description="the first pause before another attempt; doubles")
     webhook_retry_cap: float = Field(3600, gt=0, description="the longest pause before another attempt")
     webhook_give_up_hours: float = Field(24, gt=0, description="how long a delivery is tried, from its first attempt")
-    webhook_failures: int = Field(8, ge=1, description="failures in a row after which a receiver is left in peace")
+    webhook_failures: int = Field(5, ge=1, description="failures in a row after which a receiver is left in peace")
     webhook_peace_cap: float = Field(300, gt=0, description="the longest time that a receiver is left in peace")
     webhook_keep_days: int = Field(30, ge=1, description="how long deliveries stay on record")
 

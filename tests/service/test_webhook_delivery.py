@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tests import receiver as answers
 from tests.outcomes import Outcomes
@@ -16,10 +18,12 @@ from tests.receiver import Receiver
 from tests.stack import until
 from tests.system import Calendar
 from worker import clock, signing
+from worker.adapters.task_queue import TaskQueue
+from worker.hints import Hints
 from worker.store import endpoints, outbox
 
 DAY = 86400.0
-FAILURES = 8  # the setting
+FAILURES = 5  # the setting
 
 
 @pytest.fixture
@@ -111,7 +115,7 @@ def test_what_was_never_tried_is_given_up_with_a_receiver_that_has_failed_for_a_
     outcomes.outcome("alpha")
     with outcomes.database.write() as connection:
         for _ in range(FAILURES):
-            endpoints.failed(connection, "alpha", None)
+            endpoints.failed(connection, "alpha", endpoints.locked(connection, "alpha"), None)
     outcomes.deliverer().run("alpha")
     for _ in range(5):
         outcomes.outcome("alpha")
@@ -193,7 +197,7 @@ def test_a_receiver_that_hangs_is_asked_by_one_at_a_time_and_a_good_one_by_few(
     assert receiver.most_at_once == 4
     assert len(receiver.ids()) == len(receiver.received) == 16
     with outcomes.database.write() as connection:
-        endpoints.failed(connection, "alpha", None)
+        endpoints.failed(connection, "alpha", endpoints.locked(connection, "alpha"), None)
     receiver.most_at_once, receiver.answer = 0, answers.hang
     for _ in range(2):
         outcomes.outcome("alpha")
@@ -247,6 +251,16 @@ def test_a_thousand_outcomes_at_once_are_one_hint(outcomes: Outcomes) -> None:
     outcomes.hints.ended("alpha")
     outcomes.hints.ended("nobody with a webhook")
     assert outcomes.queue._ask("llen", "webhooks") == 2
+
+
+def test_a_redis_that_is_away_is_nobodys_fault(outcomes: Outcomes, receiver: Receiver) -> None:
+    settings = outcomes.settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
+    with closing(TaskQueue(settings)) as away:
+        Hints(away, outcomes.policies).ended("alpha")
+    outcomes.outcome("alpha")
+    assert outcomes.sweep() == 1
+    outcomes.deliverer().run("alpha")
+    assert len(receiver.received) == 1
 
 
 def test_a_turn_ends_and_another_is_asked_for(outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from worker.adapters.receiver import Answer, Receivers, Resolve
 
 LOOPBACK = networks(("127.0.0.0/8", "::1"))
 TIMEOUT = 1.0
+BODY = b'{"a": "\xc3\xa9"}'
 
 
 @pytest.fixture
@@ -32,10 +33,10 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def _deliver(url: str, *, allowed: Any = LOOPBACK, resolve: Resolve | None = None) -> Answer:
+def _deliver(url: str, *, allowed: Any = LOOPBACK, resolve: Resolve | None = None, body: bytes = BODY) -> Answer:
     receivers = Receivers(timeout=TIMEOUT, allowed=allowed, resolve=resolve)
     try:
-        return receivers.deliver(url, {"webhook-id": "msg_1"}, b'{"a": "\xc3\xa9"}')
+        return receivers.deliver(url, {"webhook-id": "msg_1"}, body)
     finally:
         receivers.close()
 
@@ -44,7 +45,7 @@ def test_what_is_sent_arrives_as_it_is(receiver: Receiver) -> None:
     answer = _deliver(receiver.url)
     assert (answer.status_code, answer.error) == (204, None)
     [received] = receiver.received
-    assert received.body == b'{"a": "\xc3\xa9"}'
+    assert received.body == BODY
     assert (received.id, received.headers["host"]) == ("msg_1", f"127.0.0.1:{receiver.port}")
 
 
@@ -64,6 +65,16 @@ def test_the_time_out_is_for_all_of_it(receiver: Receiver, how: answers.Answer) 
     answer = _deliver(receiver.url)
     assert answer.error == "no answer within 1 s"
     assert TIMEOUT - 0.1 <= answer.seconds < TIMEOUT + 0.5
+
+
+def test_a_receiver_that_reads_nothing_holds_nobody() -> None:
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        answer = _deliver(f"http://127.0.0.1:{deaf.getsockname()[1]}/", body=bytes(4 << 20))
+    assert answer.error == "no answer within 1 s"
+    assert answer.seconds < TIMEOUT + 0.5
 
 
 def test_a_body_without_end_is_not_waited_for(receiver: Receiver) -> None:

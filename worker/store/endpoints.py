@@ -37,9 +37,8 @@ def locked(connection: Connection, service: str) -> Endpoint:
     return Endpoint(row.failures, row.failing_since, row.closed_until)
 
 
-def failed(connection: Connection, service: str, closed_until: datetime | None) -> Endpoint:
-    """One failure more; None: the next may try at once."""
-    before = locked(connection, service)
+def failed(connection: Connection, service: str, before: Endpoint, closed_until: datetime | None) -> Endpoint:
+    """One failure more than `before`, which is `locked`; None: the next may try at once."""
     after = Endpoint(before.failures + 1, before.failing_since or clock.now(), closed_until)
     values = {"failures": after.failures, "failing_since": after.failing_since, "closed_until": closed_until}
     connection.execute(update(endpoints).where(endpoints.c.service == service).values(values))
