@@ -190,7 +190,13 @@ Index(
     postgresql_where=_undelivered,
 )
 _under_way = deliveries.c.lease_until.is_not(None)
-Index("ix_deliveries_under_way", deliveries.c.service, sqlite_where=_under_way, postgresql_where=_under_way)
+Index(
+    "ix_deliveries_under_way",
+    deliveries.c.service,
+    deliveries.c.lease_until,
+    sqlite_where=_under_way,
+    postgresql_where=_under_way,
+)
 Index("ix_deliveries_service_id", deliveries.c.service, desc(deliveries.c.id))  # a service's list
 Index("ix_deliveries_scan_id", deliveries.c.scan_id, deliveries.c.decision, unique=True)  # one for each decision
 

@@ -93,7 +93,7 @@ def _create_deliveries() -> None:
     )
     due = ["service", "due_at"]
     op.create_index("ix_deliveries_due", "deliveries", due, sqlite_where=UNDELIVERED, postgresql_where=UNDELIVERED)
-    name, mine = "ix_deliveries_under_way", ["service"]
+    name, mine = "ix_deliveries_under_way", ["service", "lease_until"]
     op.create_index(name, "deliveries", mine, sqlite_where=UNDER_WAY, postgresql_where=UNDER_WAY)
     op.create_index("ix_deliveries_service_id", "deliveries", ["service", sa.text("id DESC")])
     op.create_index("ix_deliveries_scan_id", "deliveries", ["scan_id", "decision"], unique=True)
