@@ -32,7 +32,7 @@ whole:
 	@$(BIN)/python -m pytest tests/e2e
 
 torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, hundreds of kills, on both databases
-	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py
+	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py tests/service/test_webhook_torture.py
 
 FUZZ_TIMES ?= 100
 fuzz: $(INSTALLED) ## broken files in their thousands; FUZZ_TIMES=100 is that many times what `make test` looks at

@@ -11,10 +11,11 @@ from typing import Annotated, ParamSpec, TypeVar
 from fastapi import Depends, Request
 
 from api.waiting import Waiting
-from worker import migrations, services
+from worker import migrations, services, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import Permanent
+from worker.hints import Hints
 from worker.intake import Intake
 from worker.operations import Operations
 from worker.policies import Policies
@@ -39,6 +40,7 @@ class Parts:
     queue: TaskQueue
     intake: Intake
     operations: Operations
+    hints: Hints
     waiting: Waiting
     threads: ThreadPoolExecutor
 
@@ -65,6 +67,7 @@ def make(settings: Settings) -> Parts:
     )
     queue = TaskQueue(settings)
     policies = Policies(settings.policy_file)
+    signing.ensure_all(database, policies)
     return Parts(
         settings=settings,
         database=database,
@@ -74,6 +77,7 @@ def make(settings: Settings) -> Parts:
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),
         operations=Operations(database, objects, settings),
+        hints=Hints(queue, policies),
         waiting=Waiting(database),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
     )

@@ -98,7 +98,11 @@ async def get_scan(
 @router.delete("/{scan_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND))
 def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts: PartsOf) -> None:
     """Erase the bytes, wherever they are and at any status; the record stays. Safe to repeat."""
-    parts.operations.erase(_visible(parts, caller, scan_id), caller.actor, request.state.request_id)
+    scan = _visible(parts, caller, scan_id)
+    try:
+        parts.operations.erase(scan, caller.actor, request.state.request_id)
+    finally:  # it has ended, also where the store is away
+        parts.hints.ended(scan.service)
 
 
 @router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))

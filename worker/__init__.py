@@ -8,12 +8,17 @@ The domain      `scan` (states, and who moves them), `media_types`, `policy` (th
 Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
                 `idempotency`: sent twice, taken in once), `pipeline` (the whole path, top to bottom), `sweep`
                 (recovery), `reconcile` (buckets against database), `operations` (what owners and operators ask for),
-                `services`, `api_keys` and `quotas` (who may ask, for what, and how often)
+                `services`, `api_keys` and `quotas` (who may ask, for what, and how often), `deliver` (webhooks, one
+                after the other), `webhooks` (what operators ask for about them)
 Steps           `inspect` (with `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
 Who has a scan  `custody` (taken and given back; with `gate`: may one be begun now? and `setback`: what follows a
                 fault), `lease` (held, renewed, over)
-The outside     `adapters` (S3, clamd, Celery), `store` (database), `migrations`, `settings`, `telemetry`, `clock`
-Entry point     `tasks`: the worker's process, where the parts are put together; `stopping`: how it ends
+Webhooks        `store.outbox` (each end of a decision puts one on record), `hints` (there is something to deliver),
+                `signing`, `sweep_webhooks` (what a hint was lost for), `adapters.receiver` (whom we do not trust)
+The outside     `adapters` (S3, clamd, Celery, receivers), `store` (database), `migrations`, `settings`, `telemetry`,
+                `clock`
+Entry points    `tasks`: the worker's process, where the parts are put together; `stopping`: how it ends;
+                `notifier`: the process that delivers webhooks
 
 Read `scan`, `intake` and `pipeline` first. Imports point downwards; `pyproject.toml` holds the contracts.
 
@@ -24,6 +29,7 @@ a scan whose worker died (`lease_until`)  the sweeper: `scanning` starts over, `
 bytes where none should be (`tidy_at`)    the sweeper: whoever ends or takes a scan that another may still be writing
                                           for has both buckets looked at one lease later
 an idempotency key in flight              the next request with it (`lease_until`), else the sweeper, a day later
+a webhook that is due (`due_at`)          the sweeper, also where its notifier died (`lease_until`)
 scratch files, sandbox children           the kernel, with the process that held them
 all the rest                              `reconcile`, which reports it
 """

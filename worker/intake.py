@@ -20,6 +20,7 @@ from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.body import Body, FileTooLarge
 from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
+from worker.hints import Hints
 from worker.idempotency import UNCLAIMED, Claim
 from worker.keys import default_prefix, sealed_key
 from worker.policies import Policies
@@ -64,6 +65,7 @@ class Intake:
     ) -> None:
         self._database, self._objects, self._queue = database, objects, queue
         self._policies, self._settings = policies, settings
+        self._hints = Hints(queue, policies)
         self._lease = timedelta(seconds=settings.receive_lease)
 
     async def receive(
@@ -227,6 +229,7 @@ class Intake:
             ended = scans.move(connection, scan.id, Status.RECEIVING, target, cause, **values)
             if ended is None and not claims.mark_broken_off(connection, scan.id, tidy_at):
                 return None
+        self._hints.ended(scan.service)
         telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
         return ended or scan
 

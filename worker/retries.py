@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from worker.errors import Permanent, ReencodingChanged, Stopped, Transient
 
 
+def doubling(base: float, cap: float, times: int, jitter: float) -> float:
+    """A pause that has doubled so many times, up to the cap, in seconds; half of it is left to `jitter` in [0, 1)."""
+    return min(cap, base * 2.0 ** min(times, 32)) * (0.5 + jitter / 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How patient we are. Times in seconds."""
@@ -20,8 +25,7 @@ class Pace:
 
         `jitter` in [0, 1) spreads the work that an outage stopped at once.
         """
-        longest = min(self.cap, self.base * 2.0 ** min(setbacks, 32))
-        return longest * (0.5 + jitter / 2)
+        return doubling(self.base, self.cap, setbacks, jitter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -33,6 +34,8 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(env_prefix="LAZARETTO_", env_file=".env", frozen=True, extra="ignore")
+
+    NECESSARY: ClassVar[frozenset[str]] = frozenset({"database_url", "redis_url", "clamd"})  # in production
 
     env: Environment = Environment.DEVELOPMENT
     home: Path = Path("var")
@@ -84,7 +87,19 @@ class Settings(BaseSettings):
     )
     enqueue_grace: float = Field(10, description="how long after its enqueue a task is not enqueued again")
 
-    @field_validator("clamd", mode="before")
+    # Webhooks
+    webhook_allowed_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="networks (CIDR) that webhooks may reach although they are private"
+    )
+    webhook_timeout: float = Field(10, gt=0, le=60, description="the longest one delivery may take, all together")
+    webhook_retry_base: float = Field(5, gt=0, description="the first pause before another attempt; doubles")
+    webhook_retry_cap: float = Field(3600, gt=0, description="the longest pause before another attempt")
+    webhook_give_up_hours: float = Field(24, gt=0, description="how long a delivery is tried, from its first attempt")
+    webhook_failures: int = Field(5, ge=1, description="failures in a row after which a receiver is left in peace")
+    webhook_peace_cap: float = Field(300, gt=0, description="the longest time that a receiver is left in peace")
+    webhook_keep_days: int = Field(30, ge=1, description="how long deliveries stay on record")
+
+    @field_validator("clamd", "webhook_allowed_networks", mode="before")
     @classmethod
     def _comma_separated(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -97,6 +112,16 @@ class Settings(BaseSettings):
         wrong = [each for each in value if not _SCANNER_ADDRESS.fullmatch(each)]
         if wrong or not value:
             raise ValueError(f"got {wrong or 'nothing'}, expected unix:///path or tcp://host:port")
+        return value
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ip_network(each)
+            except ValueError as fault:
+                raise ValueError(f"{each!r} is no network ({fault}), expected CIDR such as 10.0.0.0/8") from None
         return value
 
     @property
@@ -139,8 +164,9 @@ class Settings(BaseSettings):
 
     def _weaknesses(self) -> list[str]:
         faults = []
-        if not {"database_url", "redis_url", "clamd"} <= self.model_fields_set:
-            faults.append("LAZARETTO_DATABASE_URL, LAZARETTO_REDIS_URL and LAZARETTO_CLAMD must be set")
+        if self.NECESSARY - self.model_fields_set:
+            named = [f"LAZARETTO_{name.upper()}" for name in sorted(self.NECESSARY)]
+            faults.append(f"{', '.join(named[:-1])} and {named[-1]} must be set")
         if "@" not in self.redis_url.get_secret_value():
             faults.append("LAZARETTO_REDIS_URL has no password, expected redis://:password@host:port/0")
         key = self.bootstrap_api_key

@@ -24,6 +24,7 @@ from worker.settings import Settings
 from worker.store import backlog, events, scans
 from worker.store import idempotency as stored_keys
 from worker.store.database import Database
+from worker.sweep_webhooks import WebhookSweeper
 from worker.telemetry import Log
 from worker.tidy import Tidier
 
@@ -46,6 +47,8 @@ class Swept:
     tidied: int = 0  # ended scans whose buckets were looked at once more
     uploads_aborted: int = 0  # multipart uploads that nobody ended
     keys_forgotten: int = 0  # idempotency keys that have been kept for long enough
+    notified: int = 0  # services whose webhooks were due
+    forgotten: int = 0  # deliveries that were kept for long enough
 
 
 class Sweeper:
@@ -63,14 +66,15 @@ class Sweeper:
         self._policies, self._settings = policies, settings
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._tidier = Tidier(database, objects, settings)
+        self._webhooks = WebhookSweeper(database, queue, policies, settings)
         self._patient_until = 0.0  # monotonic: until then no lease is ended
         self._aborted_at: float | None = None  # monotonic
 
     def sweep(self) -> Swept:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
         swept, faults = Swept(), list[Exception]()
-        recovery = (self._end_leases, self._give_up_uploads, self._enqueue)
-        steps = (*recovery, self._expire, self._tidy, self._abort_stale, self._forget_keys)
+        recovery = (self._end_leases, self._give_up_uploads, self._enqueue, self._notify)
+        steps = (*recovery, self._expire, self._tidy, self._abort_stale, self._forget_keys, self._forget)
         for step in steps:
             try:
                 step(swept)
@@ -198,6 +202,14 @@ class Sweeper:
         grace = timedelta(seconds=self._settings.enqueue_grace)
         next_in_line = self._queue.waiting_since()
         return min(now, next_in_line or now) - grace
+
+    def _notify(self, swept: Swept) -> None:
+        """Webhooks that are due."""
+        swept.notified += self._webhooks.notify()
+
+    def _forget(self, swept: Swept) -> None:
+        """Webhooks that are history."""
+        swept.forgotten += self._webhooks.forget()
 
     def _found(self, condition: ColumnElement[bool]) -> list[Scan]:
         with self._database.read() as connection:

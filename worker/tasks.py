@@ -9,15 +9,17 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 
 from worker import stopping, telemetry
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import SCAN_TASK, make_celery
+from worker.adapters.task_queue import SCAN_TASK, TaskQueue, make_celery
 from worker.assembly import make_inspector, make_sandbox, make_scanners
 from worker.custody import Custody
 from worker.errors import DatabaseUnavailable, SandboxUnavailable
 from worker.gate import Gate
+from worker.hints import Hints
 from worker.pipeline import Pipeline
 from worker.policies import Policies
 from worker.settings import Settings, load
 from worker.settle import Settler
+from worker.store import scans
 from worker.store.database import Database
 from worker.telemetry import Log
 
@@ -36,12 +38,22 @@ class Parts:
         settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
         custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
         self.pipeline = Pipeline(self.database, custody, inspector, settler, policies, settings)
+        self.queue = TaskQueue(settings)
+        self._hints = Hints(self.queue, policies)
 
     def start(self) -> None:
         """Look at the scanners before the first scan, and from then on regularly."""
         threading.Thread(target=self.scanners.watch, name="scanner-watch", daemon=True).start()
 
+    def tell_of(self, scan_id: str) -> None:
+        """Have the notifier look, where a decision has ended. Raises `DatabaseUnavailable`."""
+        with self.database.read() as connection:
+            scan = scans.get(connection, scan_id)
+        if scan and scan.status.ended:
+            self._hints.ended(scan.service)
+
     def close(self) -> None:
+        self.queue.close()
         self.scanners.close()
         self.sandbox.close()
         self.database.close()
@@ -56,6 +68,7 @@ def scan(scan_id: str) -> None:
     parts = _parts or _start()
     try:
         parts.pipeline.run(scan_id)
+        parts.tell_of(scan_id)
     except DatabaseUnavailable as fault:
         telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
 

@@ -38,6 +38,12 @@ class Log(StrEnum):
     LIMITS_NOT_COUNTED = "limits_not_counted"
     POLICY_LOADED = "policy_loaded"
     POLICY_REFUSED = "policy_refused"
+    HINT_FAILED = "hint_failed"
+    WEBHOOK_DELIVERED = "webhook_delivered"
+    WEBHOOK_FAILED = "webhook_failed"
+    WEBHOOK_GIVEN_UP = "webhook_given_up"
+    WEBHOOKS_LEFT = "webhooks_left"
+    RECEIVER_LEFT_IN_PEACE = "receiver_left_in_peace"
     REQUEST_FAILED = "request_failed"
 
 

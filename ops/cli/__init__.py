@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.cli import installation, keys, policy, reconcile, scans, services, submit, system
+from ops.cli import installation, keys, policy, reconcile, scans, services, submit, system, webhooks
 from ops.cli.client import ApiFault
 from worker.errors import LazarettoError
 
@@ -20,6 +20,7 @@ app.add_typer(scans.app, name="scans")
 app.add_typer(services.app, name="services")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("reconcile")(reconcile.reconcile)

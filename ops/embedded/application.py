@@ -11,6 +11,11 @@ from ops.embedded.programs import ours
 from ops.embedded.service import Service
 
 _HAND_BACK_SECONDS = 7  # from the end of a worker's stop_seconds to its own; mostly it takes three
+_DELIVERIES = 32  # at once; they wait, mostly
+_WEBHOOKS = "LAZARETTO_WEBHOOK_"
+_NOTIFIED = frozenset(  # all else that the notifier knows
+    f"LAZARETTO_{name}" for name in ("ENV", "HOME", "DATABASE_URL", "REDIS_URL", "POLICY_FILE", "CONNECT_TIMEOUT")
+)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where one connects to what listens everywhere)
 
 
@@ -74,6 +79,14 @@ def worker(processes: int, variables: Mapping[str, str]) -> Part:
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
     celery = ["celery", "-A", "worker.tasks", "worker", "--queues", "scans", "--concurrency", str(processes), *quiet]
     return Part("worker", celery, variables, stop_seconds)
+
+
+def notifier(variables: Mapping[str, str]) -> Part:
+    """The Celery worker that delivers webhooks, each in a thread; it is told of no file, store or scanner."""
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
+    celery = ["celery", "-A", "worker.notifier", "worker", "--queues", "webhooks", "--pool", "threads"]
+    known = {name: value for name, value in variables.items() if name in _NOTIFIED or name.startswith(_WEBHOOKS)}
+    return Part("notifier", [*celery, "--concurrency", str(_DELIVERIES), *quiet], known)
 
 
 def sweeper(variables: Mapping[str, str]) -> Part:

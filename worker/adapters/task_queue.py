@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,9 @@ from worker.settings import Settings
 
 SCANS = "scans"
 SCAN_TASK = "lazaretto.scan"
+WEBHOOKS = "webhooks"
+NOTIFY_TASK = "lazaretto.notify"
+_HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
 _AWAY_SECONDS = 5.0  # how long a queue that did not answer is not asked
 # How long a process that replaces another may take to start. After its own 4 s Celery kills it and begins again: on a
 # busy machine for ever.
@@ -75,11 +79,30 @@ class TaskQueue:
 
     def enqueue(self, scan_id: str) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
+        headers = {_ENQUEUED_AT: clock.now().isoformat()}
+        self._hand_over(
+            lambda: self._celery.send_task(SCAN_TASK, args=[scan_id], queue=SCANS, headers=headers, retry=False)
+        )
+
+    def notify(self, service: str) -> None:
+        """Have the notifier look for a service's deliveries, unless it is about to. Raises `QueueUnavailable`, at
+        once: the sweeper tries again, not we."""
+
+        def hint() -> None:
+            if self._redis.set(_hinted(service), 1, nx=True, ex=_HINT_SECONDS):
+                self._celery.send_task(NOTIFY_TASK, args=[service], queue=WEBHOOKS, retry=False)
+
+        self._hand_over(hint)
+
+    def heed(self, service: str) -> None:
+        """The notifier is about to look: whatever comes from now on needs another hint. Raises `QueueUnavailable`."""
+        self._ask("delete", _hinted(service))
+
+    def _hand_over(self, send: Callable[[], object]) -> None:
         if time.monotonic() < self._away_until:  # one upload has just waited for it in vain; not every one must
             raise QueueUnavailable
-        headers = {_ENQUEUED_AT: clock.now().isoformat()}
         try:
-            self._celery.send_task(SCAN_TASK, args=[scan_id], queue=SCANS, headers=headers, retry=False)
+            send()
         except (OperationalError, redis.RedisError, OSError) as fault:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
@@ -115,3 +138,8 @@ class TaskQueue:
     def close(self) -> None:
         self._redis.close()
         self._celery.close()
+
+
+def _hinted(service: str) -> str:
+    """What is in Redis while a hint is on its way: a thousand outcomes at once need one."""
+    return f"lazaretto:hinted:{service}"

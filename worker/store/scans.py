@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from worker import clock
 from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
-from worker.store import events
+from worker.store import events, outbox
 from worker.store.rows import scan_from
 from worker.store.tables import scans
 
@@ -52,7 +52,7 @@ def move(
     """The one way to change a status. None: the scan was not (or no longer) in that state; a lost race.
 
     `guards` narrow the update further (a worker's token, a due time); `values` are further columns to set. Moving on
-    from an end opens the next decision.
+    from an end opens the next decision; an end, with the webhook that tells of it, is one transaction.
     """
     if (source, target, cause.mover) not in ALLOWED:
         raise ValueError(f"{source} → {target} by {cause.mover} is no transition; see worker.scan.TRANSITIONS")
@@ -70,6 +70,8 @@ def move(
         return None
     scan = scan_from(row)
     events.add(connection, scan, source, cause)
+    if scan.status.ended:
+        outbox.add(connection, scan)
     return scan
 
 

@@ -178,6 +178,7 @@ deliveries = Table(
     Column("status", String(16), nullable=False),  # pending, delivered, given_up
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due_at", UtcDateTime),  # NULL once delivered or given up
+    Column("tried_since", UtcDateTime),  # its first attempt, from which on it is tried for a day
     Column("token", String(32)),
     Column("lease_until", UtcDateTime),  # while it is being delivered
     Column("created_at", UtcDateTime, nullable=False),
@@ -190,6 +191,14 @@ Index(
     deliveries.c.due_at,
     sqlite_where=_undelivered,
     postgresql_where=_undelivered,
+)
+_under_way = deliveries.c.lease_until.is_not(None)
+Index(
+    "ix_deliveries_under_way",
+    deliveries.c.service,
+    deliveries.c.lease_until,
+    sqlite_where=_under_way,
+    postgresql_where=_under_way,
 )
 Index("ix_deliveries_service_id", deliveries.c.service, desc(deliveries.c.id))  # a service's list
 Index("ix_deliveries_scan_id", deliveries.c.scan_id, deliveries.c.decision, unique=True)  # one for each decision
@@ -214,6 +223,7 @@ endpoints = Table(
     metadata,
     Column("service", ForeignKey("services.name"), primary_key=True),
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row
+    Column("failing_since", UtcDateTime),  # the first failure of the row
     Column("closed_until", UtcDateTime),  # the breaker: nobody tries before
 )
 

@@ -9,6 +9,7 @@ revision = "0004"
 down_revision = "0003"
 
 SOURCED, UNDELIVERED = sa.text("source_key IS NOT NULL"), sa.text("due_at IS NOT NULL")
+UNDER_WAY = sa.text("lease_until IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -21,6 +22,7 @@ def upgrade() -> None:
         "endpoints",
         sa.Column("service", sa.String(64), sa.ForeignKey("services.name"), primary_key=True),
         sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+        _moment("failing_since"),
         _moment("closed_until"),
     )
 
@@ -87,6 +89,7 @@ def _create_deliveries() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         _moment("due_at"),
+        _moment("tried_since"),
         sa.Column("token", sa.String(32)),
         _moment("lease_until"),
         _moment("created_at", nullable=False),
@@ -94,6 +97,8 @@ def _create_deliveries() -> None:
     )
     due = ["service", "due_at"]
     op.create_index("ix_deliveries_due", "deliveries", due, sqlite_where=UNDELIVERED, postgresql_where=UNDELIVERED)
+    name, mine = "ix_deliveries_under_way", ["service", "lease_until"]
+    op.create_index(name, "deliveries", mine, sqlite_where=UNDER_WAY, postgresql_where=UNDER_WAY)
     op.create_index("ix_deliveries_service_id", "deliveries", ["service", sa.text("id DESC")])
     op.create_index("ix_deliveries_scan_id", "deliveries", ["scan_id", "decision"], unique=True)
 
