@@ -13,7 +13,7 @@ help: ## list these commands
 install: $(INSTALLED) ## install what is missing: Debian packages, then .venv from the hashed lock
 
 # The stamp comes last: whatever an interruption leaves, the next `make` completes.
-$(INSTALLED): ops/locks/development.txt pyproject.toml ops/embedded/bootstrap.sh
+$(INSTALLED): ops/locks/development.txt pyproject.toml api/client/pyproject.toml ops/embedded/bootstrap.sh
 	@sh ops/embedded/bootstrap.sh
 	@touch $@
 
@@ -66,5 +66,5 @@ lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --constraint ops/locks/development.txt --output-file ops/locks/runtime.txt pyproject.toml
 
 clean: ## remove what was built; state in var/ stays
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv build *.egg-info api/client/build api/client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
