@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
+import lazaretto_client
 from ops.cli import reconcile, scans, submit, system
-from ops.cli.client import ApiFault
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ def main() -> None:
     """The entry point: a fault that we know is one line, not a traceback."""
     try:
         app()
-    except (LazarettoError, ApiFault) as fault:
+    except (LazarettoError, lazaretto_client.LazarettoError) as fault:
         expected = f" (expected: {fault.expected})" if fault.expected else ""
         typer.echo(f"lazaretto: {fault}{expected}", err=True)
         raise SystemExit(2) from None
