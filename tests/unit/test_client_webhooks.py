@@ -40,9 +40,16 @@ def _signed(body: bytes = BODY, secret: str = OURS, late: float = 0) -> dict[str
 @pytest.mark.parametrize("ours", [OURS, [OURS], [NEXT, OURS], (OURS, NEXT)])
 def test_what_is_signed_is_parsed(ours: str | list[str]) -> None:
     event = verify_webhook(BODY, _signed(), ours)
+    assert event.scan is not None
     assert (event.id, event.type, event.scan.id, event.scan.status) == ("msg_1", "scan.clean", "7", "clean")
     assert event.timestamp == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert event.raw == SAID
+
+
+def test_an_event_about_no_scan_is_one_too() -> None:
+    body = b'{"type": "webhook.test", "timestamp": "2026-01-02T03:04:05Z", "data": {"service": "a"}}'
+    event = verify_webhook(body, _signed(body), OURS)
+    assert (event.type, event.scan, event.raw["data"]) == ("webhook.test", None, {"service": "a"})
 
 
 def test_the_sender_may_sign_twice_while_secrets_are_exchanged() -> None:

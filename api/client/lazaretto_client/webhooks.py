@@ -18,9 +18,9 @@ class Event:
     """What a webhook tells. The same `id` may arrive more than once: whoever counts, counts ids."""
 
     id: str
-    type: str  # "scan." and the status, such as scan.clean
+    type: str  # "scan." and the status, such as scan.clean; others may come, and webhook.test does
     timestamp: datetime | None
-    scan: Scan
+    scan: Scan | None  # None where the event is about no scan
     raw: Record = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -55,6 +55,7 @@ def _verified(verifier: Webhook, body: bytes | str, headers: dict[str, str]) -> 
 
 def _event(message_id: str, said: Any) -> Event:
     try:
-        return Event(message_id, said["type"], moment(said["timestamp"]), Scan.of(said["data"]), said)
+        scan = Scan.of(said["data"]) if said["type"].startswith("scan.") else None
+        return Event(message_id, said["type"], moment(said["timestamp"]), scan, said)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise WebhookInvalid(f"the webhook is signed, and no event that this client knows: {fault!r}") from fault
