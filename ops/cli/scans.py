@@ -31,7 +31,7 @@ def list_scans(
     begin = datetime.now(UTC) - timedelta(seconds=since) if since else None
     with connect(retries=0) as lazaretto:
         page = lazaretto.page(status=status or (), service=service, sha256=sha256, since=begin, limit=limit)
-    items = [scan.raw for scan in page.items]
+    items = [dict(scan.raw) for scan in page.items]
     if as_json:
         typer.echo(json.dumps({"items": items, "next_cursor": page.next_cursor}, indent=2))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -31,7 +31,7 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
 
-def show(scans: Iterable[Mapping[str, Any]], target: Console) -> None:
+def show(scans: Iterable[dict[str, Any]], target: Console) -> None:
     """One line a scan: file, size, type, outcome, why."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("FILE", "SIZE", "TYPE", "OUTCOME", "WHY", "ID"):
@@ -50,7 +50,7 @@ def show(scans: Iterable[Mapping[str, Any]], target: Console) -> None:
     target.print(table)
 
 
-def _why(scan: Mapping[str, Any]) -> str:
+def _why(scan: dict[str, Any]) -> str:
     codes = list(dict.fromkeys(reason["code"] for reason in scan["reasons"]))
     if scan["error"]:
         codes.append(scan["error"]["message"])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
 
 import lazaretto_client
 from api.views import EventView
@@ -38,7 +41,7 @@ def test_a_newer_server_disturbs_nobody() -> None:
 
 
 def test_nothing_that_the_server_says_is_missing() -> None:
-    pairs = {
+    pairs: dict[type[Any], type[BaseModel]] = {
         lazaretto_client.Scan: ScanView,
         Reason: ReasonView,
         lazaretto_client.Scanner: ScannerView,
