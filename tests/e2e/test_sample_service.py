@@ -86,7 +86,7 @@ class Sample:
 
     def _cli(self, *arguments: str) -> str:
         """What a command of the operator prints, without what it says beside it."""
-        env = self._stack.env | {"PATH": os.environ["PATH"]}
+        env = {"LAZARETTO_HOME": str(self._stack.home), "PATH": os.environ["PATH"]}
         done = subprocess.run([ours("lazaretto"), *arguments], env=env, stdout=subprocess.PIPE, check=True)
         return done.stdout.decode().strip().splitlines()[-1]
 
