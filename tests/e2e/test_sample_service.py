@@ -115,13 +115,13 @@ def test_a_picture_is_shown_once_the_webhook_says_that_it_is_clean(sample: Sampl
 
 
 def test_malware_is_told_and_never_shown(sample: Sample) -> None:
-    seen = sample.outcome("photo.jpg", eicar())
+    seen = sample.outcome("note.txt", eicar())
     assert (seen["status"], seen["ready"], len(seen["why"])) == ("infected", False, 1)
     assert sample.http.get(f"/pictures/{seen['id']}/file").status_code == 410
 
 
 def test_only_who_knows_the_secret_is_believed(sample: Sample) -> None:
-    seen = sample.outcome("photo.jpg", eicar())
+    seen = sample.outcome("note.txt", eicar())
     lie = {"id": seen["id"], "status": "clean", "filename": "", "decision": 99, "finished_at": "2026-01-01T00:00:00Z"}
     event = {"type": "scan.clean", "timestamp": "2026-01-01T00:00:00Z", "data": lie}
     assert sample.tell(event, "whsec_" + "A" * 32) == 400
