@@ -51,7 +51,7 @@ class Peer:
 
     def __init__(self, url: str, steps: list[Answer | HangUp]) -> None:
         self.url, self.seen = url, list[Seen]()
-        self._steps, self._turn = steps, threading.Lock()
+        self.steps, self._turn = steps, threading.Lock()
 
     @classmethod
     @contextmanager
@@ -70,7 +70,7 @@ class Peer:
 
     def step(self) -> Answer | HangUp:
         with self._turn:
-            return self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
+            return self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
 
 
 class _Handler(BaseHTTPRequestHandler):
