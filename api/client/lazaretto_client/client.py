@@ -96,10 +96,7 @@ class Lazaretto:
         name = source.name if filename is None else filename
         kind = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
         wanted = _given(filename=name, content_type=kind, size=source.size, metadata=metadata)
-        headers = {"Idempotency-Key": idempotency_key or _new_key()}
-        answer = self._transport.ask("POST", "/v1/uploads/presigned", headers=headers, content=wanted)
-        promise = _read(answer, lambda said: (said["url"], dict(said["fields"]), said["key"]))
-        url, fields, key = promise
+        url, fields, key = self._promise(wanted, idempotency_key or _new_key())
         self._transport.post_to_store(url, Form(fields, source, name, None if "Content-Type" in fields else kind))
         return self.enqueue(key)
 
@@ -195,6 +192,12 @@ class Lazaretto:
     def erase(self, scan_id: str) -> None:
         """Delete the bytes, wherever they are and at any status; the record stays. Safe to repeat."""
         self._transport.ask("DELETE", f"/v1/scans/{_segment(scan_id)}")
+
+    def _promise(self, wanted: Mapping[str, Any], idempotency_key: str) -> tuple[str, dict[str, str], str]:
+        """Where to post which fields before the file, and the key that it will have."""
+        headers = {"Idempotency-Key": idempotency_key}
+        answer = self._transport.ask("POST", "/v1/uploads/presigned", headers=headers, content=wanted)
+        return _read(answer, lambda said: (said["url"], dict(said["fields"]), said["key"]))
 
     def _scan(self, scan_id: str, **query: Any) -> Scan:
         return _read(self._transport.ask("GET", f"/v1/scans/{_segment(scan_id)}", params=query), Scan.of)
