@@ -52,6 +52,7 @@ lint:
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@cd api/client && ../../$(BIN)/mypy --config-file ../../pyproject.toml --package lazaretto_client
 	@$(BIN)/lint-imports
 
 SANDBOX := $(wildcard tests/unit/test_images_*.py tests/unit/test_sandbox_*.py)
@@ -66,5 +67,5 @@ lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --constraint ops/locks/development.txt --output-file ops/locks/runtime.txt pyproject.toml
 
 clean: ## remove what was built; state in var/ stays
-	rm -rf .venv build *.egg-info api/client/build api/client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv build *.egg-info api/client/build api/client/*.egg-info api/client/.mypy_cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +

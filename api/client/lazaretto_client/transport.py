@@ -112,7 +112,7 @@ class Transport:
 
 def _pause(tries: int, retry_after: float | None) -> float:
     """Seconds before the next try; spread out, so that many clients do not come back at the same moment."""
-    grown = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311, no secret
+    grown = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (tries - 1)) * random.uniform(0.5, 1)  # noqa: S311, no secret
     return grown if retry_after is None else retry_after + grown
 
 
