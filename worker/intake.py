@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +16,8 @@ from typing import Any
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, StoreUnavailable
+from worker.handover import hand_over
 from worker.keys import sealed_key
 from worker.policy import PolicyFile
 from worker.quarantine import QuarantineWriter
@@ -98,11 +98,11 @@ class Intake:
 
     async def _fill(self, scan: Scan, writer: QuarantineWriter, incoming: Incoming, body: AsyncIterator[bytes]) -> None:
         limit = self._policies.of(incoming.service).max_size
-        _check_size(incoming.size or 0, limit)
+        check_size(incoming.size or 0, limit)
         pause = self._settings.receive_lease / 4
         renew_at = time.monotonic() + pause
         while chunk := await self._next(body):
-            _check_size(writer.size + len(chunk), limit)
+            check_size(writer.size + len(chunk), limit)
             await writer.write(chunk)
             if time.monotonic() > renew_at and await asyncio.to_thread(self._renew, scan):
                 renew_at = time.monotonic() + pause
@@ -172,17 +172,8 @@ class Intake:
         if accepted is None:
             raise UploadOvertaken
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=content.size)
-        self._enqueue(accepted)
+        hand_over(self._database, self._queue, accepted)
         return accepted
-
-    def _enqueue(self, scan: Scan) -> None:
-        """The upload is safe whether or not this works; where it does not, the sweeper should know at once."""
-        try:
-            self._queue.enqueue(scan.id)
-        except QueueUnavailable as fault:
-            telemetry.warn(Log.ENQUEUE_FAILED, scan_id=scan.id, error=fault.message)
-            with suppress(DatabaseUnavailable), self._database.write() as connection:
-                scans.amend(connection, scan.id, enqueued_at=None)
 
     async def _give_up(self, scan: Scan, writer: QuarantineWriter, fault: BaseException) -> None:
         """End the row first: only whoever ends it may delete the bytes, which may just have been accepted. From then
@@ -226,6 +217,7 @@ def recordable(text: str, longest: int) -> str:
     return whole if len(whole) <= longest else whole[: longest - 1] + "…"
 
 
-def _check_size(size: int, limit: int) -> None:
+def check_size(size: int, limit: int) -> None:
+    """Return if a file of `size` bytes may be sent. Raises `FileTooLarge`."""
     if size > limit:
         raise FileTooLarge(f"The file is larger than {limit} bytes.", expected=f"a file of at most {limit} bytes")

@@ -20,6 +20,7 @@ from worker.pipeline import Pipeline
 from worker.policy import PolicyFile
 from worker.sandbox import Sandbox
 from worker.scanners import Scanners
+from worker.seal import Sealer
 from worker.settings import Environment, Settings, load
 from worker.settle import Settler
 from worker.store.database import Database
@@ -44,9 +45,10 @@ class Parts:
             memory_limit=settings.memory_limit,
             scratch_dir=settings.scratch_dir,
         )
-        settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
+        where: Any = {"quarantine": settings.quarantine_bucket, "call_seconds": settings.s3_call_limit}
+        sealer, settler = Sealer(self.database, objects, inspector, **where), Settler(objects, **where)
         custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
-        self.pipeline = Pipeline(self.database, custody, inspector, settler, policies, settings)
+        self.pipeline = Pipeline(self.database, custody, sealer, inspector, settler, policies, settings)
 
     def start(self) -> None:
         """Look at the scanners before the first scan, and from then on regularly."""
