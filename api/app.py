@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import health, parts, problems, scans, uploads
+from api import direct_uploads, health, parts, problems, scans, uploads
 from api.requests import RequestIds
 from api.stopping import LastAnswers, Stopping
 from worker import telemetry
@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (uploads, scans, health):
+    for module in (direct_uploads, uploads, scans, health):
         app.include_router(module.router)
     problems.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)

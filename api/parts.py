@@ -14,6 +14,7 @@ from api.waiting import Waiting
 from worker import migrations, services
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
+from worker.direct_uploads import DirectUploads
 from worker.errors import Permanent
 from worker.intake import Intake
 from worker.operations import Operations
@@ -38,6 +39,7 @@ class Parts:
     objects: ObjectStore
     queue: TaskQueue
     intake: Intake
+    direct_uploads: DirectUploads
     operations: Operations
     waiting: Waiting
     threads: ThreadPoolExecutor
@@ -65,14 +67,16 @@ def make(settings: Settings) -> Parts:
     )
     queue = TaskQueue(settings)
     policies = PolicyFile.load(settings.policy_file)
+    quotas = Quotas(settings.redis_url.get_secret_value(), settings.connect_timeout)
     return Parts(
         settings=settings,
         database=database,
         policies=policies,
-        quotas=Quotas(settings.redis_url.get_secret_value(), settings.connect_timeout),
+        quotas=quotas,
         objects=objects,
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),
+        direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
         operations=Operations(database, objects, settings),
         waiting=Waiting(database),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),

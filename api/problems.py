@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from worker import telemetry
+from worker.direct_uploads import NothingThere, NotUploadedYet
 from worker.errors import Internal, LazarettoError, Transient
 from worker.intake import FileTooLarge, UploadOvertaken, UploadStalled
 from worker.quotas import NeverWithinQuota, QuotaExceeded
@@ -20,6 +21,8 @@ from worker.telemetry import Log
 
 RETRY_SECONDS = 5
 _STATUS: dict[type[LazarettoError], HTTPStatus] = {
+    NothingThere: HTTPStatus.NOT_FOUND,
+    NotUploadedYet: HTTPStatus.CONFLICT,
     FileTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     NeverWithinQuota: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

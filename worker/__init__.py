@@ -4,10 +4,12 @@
 
 The domain      `scan` (states, and who moves them), `media_types`, `policy` (findings → verdict), `retries`, `keys`,
                 `errors`, `views` (a scan as everybody outside sees it)
-Use cases       `intake` (with `quarantine`: the stream into the bucket), `pipeline` (the whole path, top to bottom),
+Use cases       `intake` (with `quarantine`: the stream into the bucket), `direct_uploads` (files that reach the bucket
+                without us; `sources` tells where), `pipeline` (the whole path, top to bottom),
                 `sweep` (recovery), `reconcile` (buckets against database), `operations` (what owners and operators
                 ask for), `services` (who may ask for what)
-Steps           `inspect` (with `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
+Steps           `handover` (to the queue), `seal` (a direct upload, out of its service's hands), `inspect` (with
+                `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
 Who has a scan  `custody` (taken and given back; with `gate`: may one be begun now? and `setback`: what follows a
                 fault), `lease` (held, renewed, over)
 The outside     `adapters` (S3, clamd, Celery), `store` (database), `migrations`, `settings`, `telemetry`, `clock`

@@ -27,7 +27,7 @@ from worker.store import claims, scans
 from worker.store.database import Database
 from worker.telemetry import Log
 
-_LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
+LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
 
 
 class FileTooLarge(LazarettoError):
@@ -141,7 +141,7 @@ class Intake:
             service=incoming.service,
             status=Status.RECEIVING,
             filename=recordable(incoming.filename, self._settings.max_filename_characters),
-            declared_type=recordable(incoming.declared_type or "", _LONGEST_TYPE) or None,
+            declared_type=recordable(incoming.declared_type or "", LONGEST_TYPE) or None,
             created_at=moment,
             updated_at=moment,
             quarantine_key=sealed_key(scan_id),

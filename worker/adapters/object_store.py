@@ -270,7 +270,9 @@ class ObjectStore:
         return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"], answer["LastModified"])
 
     @contextmanager
-    def _in_parts(self, target: Place, size: int, label: Label | None, before: Before) -> Iterator[tuple[str, list[str]]]:
+    def _in_parts(
+        self, target: Place, size: int, label: Label | None, before: Before
+    ) -> Iterator[tuple[str, list[str]]]:
         """A multipart upload and its list of parts: completed at the end of the block, aborted on an exception."""
         before()
         upload, parts = self.begin(target.bucket, target.key, label), list[str]()
