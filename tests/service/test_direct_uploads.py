@@ -32,8 +32,7 @@ OWN = f"incoming/{SERVICE}/report.pdf"
 @pytest.fixture
 def direct(system: System) -> Iterator[DirectUploads]:
     quotas = Quotas(system.settings.redis_url.get_secret_value(), 2)
-    policies = PolicyFile.load(system.settings.policy_file)
-    yield DirectUploads(system.database, system.objects, system.queue, policies, quotas, system.settings)
+    yield system.direct_uploads(quotas)
     quotas.close()
 
 
@@ -41,10 +40,15 @@ def _announced(filename: str = "report.pdf", kind: str | None = "application/pdf
     return Announced(service, f"service:{service}", "request-1", filename, kind, {"order": 7})
 
 
-def _post(form: Form, data: bytes, **changes: str | None) -> int:
-    """The status that the store answers; a change to None leaves a field out."""
-    fields: dict[str, Any] = {name: value for name, value in (form.fields | changes).items() if value is not None}
-    return httpx.post(form.url, data=fields, files={"file": ("f", data, "application/pdf")}).status_code
+def _post(form: Form, data: bytes) -> int:
+    """The status that the store answers."""
+    return httpx.post(form.url, data=dict(form.fields), files={"file": ("f", data, "application/pdf")}).status_code
+
+
+def _outlived(system: System, calendar: Calendar) -> None:
+    """Nobody can use a form any more, and the sweeper has looked."""
+    calendar.pass_time(system.settings.presigned_seconds)
+    system.recover(calendar)
 
 
 def _promised(direct: DirectUploads, data: bytes = PDF) -> Promise:
@@ -71,37 +75,6 @@ def test_a_promised_file_is_promoted(system: System, direct: DirectUploads) -> N
     assert system.read(scan) == PDF
     assert system.quarantined() == []
     assert system.path(scan.id) == ["receiving", "queued", "scanning", "settling", "clean"]
-
-
-@pytest.mark.parametrize(
-    ("data", "changes"),
-    [
-        (PDF + b"%", {}),
-        (PDF[:-1], {}),
-        (b"", {}),
-        (PDF, {"Content-Type": "text/html"}),
-        (PDF, {"Content-Type": None}),
-        (PDF, {"key": f"incoming/{SERVICE}/another"}),
-        (PDF, {"key": "sealed/another"}),
-        (PDF, {"x-amz-meta-more": "x"}),
-        (PDF, {"x-amz-signature": "0" * 64}),
-        (PDF, {"policy": None}),
-    ],
-    ids=["larger", "smaller", "empty", "type", "no type", "key", "sealed", "metadata", "signature", "no policy"],
-)
-def test_the_store_refuses_what_was_not_promised(
-    system: System, direct: DirectUploads, data: bytes, changes: dict[str, str | None]
-) -> None:
-    assert 400 <= _post(_promised(direct).form, data, **changes) < 500
-    assert system.quarantined() == []
-
-
-def test_the_store_refuses_a_form_that_has_expired(system: System, direct: DirectUploads) -> None:
-    quotas, policies = Quotas(system.settings.redis_url.get_secret_value(), 2), direct._policies
-    hasty = system.settings.model_copy(update={"presigned_seconds": -1})
-    late = DirectUploads(system.database, system.objects, system.queue, policies, quotas, hasty)
-    assert _post(_promised(late).form, PDF) == 403
-    quotas.close()
 
 
 def test_nothing_larger_than_the_policy_allows_is_promised(system: System, direct: DirectUploads) -> None:
@@ -146,7 +119,7 @@ def test_a_form_that_is_used_again_changes_nothing_and_leaves_nothing(
     _post(promise.form, EVIL)
     assert direct.enqueue(promise.key, _announced()).id == scan.id
     assert system.quarantined() == [promise.key]
-    system.recover(calendar)
+    _outlived(system, calendar)
     assert (system.quarantined(), system.read(scan)) == ([], PDF)
 
 
@@ -248,30 +221,11 @@ def test_an_erasure_reaches_what_the_service_wrote(
     Operations(system.database, system.objects, system.settings).erase(scan, "test", "request")
     assert system.quarantined() == system.promoted() == []
     _post(promise.form, EVIL)
-    system.recover(calendar)
+    _outlived(system, calendar)
     assert system.quarantined() == []
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "incoming/other/report.pdf",
-        f"incoming/{SERVICE}/../other/report.pdf",
-        f"incoming/{SERVICE}/./report.pdf",
-        f"incoming/{SERVICE}//report.pdf",
-        f"incoming/{SERVICE}/..\\other\\report.pdf",
-        f"incoming/{SERVICE}/",
-        f"incoming/{SERVICE}",
-        f"incoming/{SERVICE}-x/report.pdf",
-        f"/incoming/{SERVICE}/report.pdf",
-        f"incoming/{SERVICE}/\x00",
-        f"incoming/{SERVICE}/a\nb",
-        f"incoming/{SERVICE}/\ud800",
-        f"incoming/{SERVICE}/" + "é" * 505,
-        "sealed/report.pdf",
-        "",
-    ],
-)
+@pytest.mark.parametrize("key", ["incoming/other/report.pdf", f"incoming/{SERVICE}/../other/report.pdf"])
 def test_a_key_that_is_not_the_services_own_is_not_even_looked_for(
     system: System, direct: DirectUploads, key: str
 ) -> None:
@@ -284,7 +238,7 @@ def test_a_key_that_is_not_the_services_own_is_not_even_looked_for(
     assert system.all() == []
 
 
-@pytest.mark.parametrize("name", ["%2e%2e/other/x", "%2F..%2Fx", "p+q r?versionId=1#&=", "é漢", "a" * 200])
+@pytest.mark.parametrize("name", ["%2e%2e/other/%2Fx", "p+q r?versionId=1#&=é漢"])
 def test_a_name_is_only_a_name(system: System, direct: DirectUploads, name: str) -> None:
     key = f"incoming/{SERVICE}/{name}"
     _put(system, PDF, key)
@@ -298,7 +252,7 @@ def test_what_a_form_brought_long_after_the_end_is_reported_and_can_be_deleted(
     promise = _promised(direct)
     _post(promise.form, PDF)
     direct.enqueue(promise.key, _announced())
-    system.recover(calendar)
+    _outlived(system, calendar)
     _post(promise.form, EVIL)
     calendar.pass_time(system.settings.receive_timeout)
     reconciler = Reconciler(system.database, system.objects, system.settings)
