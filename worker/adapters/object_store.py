@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
 PART = 8 * 1024 * 1024  # bytes of one call that writes a large file; two of them are in memory
-COPY_PART = 128 * 1024 * 1024  # bytes of one call that copies inside the store, which is silent meanwhile
+COPY_PART = 64 * 1024 * 1024  # bytes of one call that copies inside the store, which is silent meanwhile
 Before = Callable[[], None]
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
