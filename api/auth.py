@@ -6,9 +6,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.limits import count_request
 from api.parts import PartsOf
 from api.problems import Problem
 from worker import services
@@ -18,13 +19,16 @@ _bearer = HTTPBearer(auto_error=False, description="An API key of your service."
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
-def _caller(parts: PartsOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
-    """The caller behind the request's key, in a thread: it asks the database."""
+def _caller(
+    request: Request, parts: PartsOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    """The caller behind the request's key, in a thread: it asks the database, and Redis where a policy limits."""
     caller = services.identify(parts.database, credentials.credentials) if credentials else None
     if caller is None:
         detail = "The API key is missing, unknown, expired or revoked."
         expected = "Authorization: Bearer <key>"
         raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, expected=expected, headers=_CHALLENGE)
+    count_request(request, parts, caller.service)
     return caller
 
 

@@ -56,6 +56,7 @@ async def readyz(response: Response, parts: PartsOf) -> Readiness:
         "quarantine": (_quarantine, Health.UNAVAILABLE),
         "clean": (_clean, Health.DEGRADED),
         "redis": (_redis, Health.DEGRADED),
+        "policy": (_policy, Health.DEGRADED),
         "scanners": (_scanners, Health.DEGRADED),
     }
     checks = {name: await parts.in_thread(_checked, look, parts, fault) for name, (look, fault) in looks.items()}
@@ -92,6 +93,10 @@ def _clean(parts: Parts) -> str:
 def _redis(parts: Parts) -> str:
     parts.queue.check()
     return "answers"
+
+
+def _policy(parts: Parts) -> str:
+    return parts.policies.check()
 
 
 def _scanners(parts: Parts) -> str:

@@ -18,7 +18,8 @@ from worker.errors import Permanent
 from worker.hints import Hints
 from worker.intake import Intake
 from worker.operations import Operations
-from worker.policy import PolicyFile
+from worker.policies import Policies
+from worker.quotas import Quotas
 from worker.settings import Settings
 from worker.store.database import Database
 
@@ -33,6 +34,8 @@ class Parts:
 
     settings: Settings
     database: Database
+    policies: Policies
+    quotas: Quotas
     objects: ObjectStore
     queue: TaskQueue
     intake: Intake
@@ -48,6 +51,7 @@ class Parts:
     def close(self) -> None:
         self.threads.shutdown(cancel_futures=True)
         self.queue.close()
+        self.quotas.close()
         self.database.close()
 
 
@@ -62,11 +66,13 @@ def make(settings: Settings) -> Parts:
         connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout, public_url=settings.s3_public_url
     )
     queue = TaskQueue(settings)
-    policies = PolicyFile.load(settings.policy_file)
+    policies = Policies(settings.policy_file)
     signing.ensure_all(database, policies)
     return Parts(
         settings=settings,
         database=database,
+        policies=policies,
+        quotas=Quotas(settings.redis_url.get_secret_value(), settings.connect_timeout),
         objects=objects,
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),

@@ -15,14 +15,18 @@ from starlette.requests import ClientDisconnect
 from worker import telemetry
 from worker.errors import Internal, LazarettoError, Transient
 from worker.intake import FileTooLarge, UploadOvertaken, UploadStalled
+from worker.quotas import NeverWithinQuota, QuotaExceeded
 from worker.telemetry import Log
 
 RETRY_SECONDS = 5
 _STATUS: dict[type[LazarettoError], HTTPStatus] = {
     FileTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
+    NeverWithinQuota: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     UploadOvertaken: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+_WORTH_WAITING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class ProblemBody(BaseModel):
@@ -59,7 +63,7 @@ class Problem(Exception):
 def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: these problems, beside those of every route."""
     every = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
-    shown = (*every, HTTPStatus.SERVICE_UNAVAILABLE, *statuses)
+    shown = (*every, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, *statuses)
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
     return {int(status): {"description": status.phrase, "content": content, "model": ProblemBody} for status in shown}
 
@@ -88,7 +92,8 @@ async def _ours(request: Request, fault: Exception) -> Response:
     status = _STATUS.get(type(fault), fallback)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         telemetry.alarm(Log.REQUEST_FAILED, path=request.url.path, error=fault.message, code=fault.code)
-    headers = {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    wait = fault.wait if isinstance(fault, QuotaExceeded) else RETRY_SECONDS
+    headers = {"Retry-After": str(wait)} if status in _WORTH_WAITING else {}
     detail = fault.public if isinstance(fault, Internal) else fault.message
     problem = Problem(status, fault.code, detail, expected=fault.expected, retryable=fault.retryable, headers=headers)
     return _answer(request, problem)

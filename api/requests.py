@@ -10,12 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker import clock
 
+ANSWER_HEADERS = "answer_headers"  # in the request's state: what its answer says, whatever becomes of it
 _HEADER = "X-Request-ID"
 _SENSIBLE = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 
 
 class RequestIds:
-    """ASGI middleware."""
+    """ASGI middleware; it also sends what somebody put into the state as `ANSWER_HEADERS`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,7 +31,9 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[_HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[_HEADER] = request_id
+                headers.update(scope["state"].get(ANSWER_HEADERS, {}))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

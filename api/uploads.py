@@ -12,6 +12,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.auth import Submitter
 from api.forms import UploadForm
+from api.limits import counted
 from api.parts import Parts, PartsOf
 from api.problems import documented
 from worker.intake import Incoming, UploadStalled
@@ -54,7 +55,8 @@ def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
 async def upload_form(request: Request, caller: Submitter, parts: PartsOf) -> ScanView:
     """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object."""
     kind = request.headers.get("content-type", "")
-    form = UploadForm(kind, request.stream(), parts.settings.max_metadata_bytes)
+    body = counted(parts, caller.service, _announced(request), request.stream())
+    form = UploadForm(kind, body, parts.settings.max_metadata_bytes)
     await _in_time(form.open(), parts.settings.upload_idle_timeout)
     incoming = _incoming(request, caller, form.filename, form.declared_type, None)
     return await _receive(parts, incoming, form.body(), form.metadata)
@@ -68,10 +70,15 @@ async def upload_form(request: Request, caller: Submitter, parts: PartsOf) -> Sc
 )
 async def upload_raw(filename: str, request: Request, caller: Submitter, parts: PartsOf) -> ScanView:
     """Upload a file as the body itself. The name is recorded, and never a path: anything goes."""
-    announced = request.headers.get("content-length", "")
-    size = int(announced) if announced.isascii() and announced.isdigit() else None
+    size = _announced(request)
     incoming = _incoming(request, caller, filename, request.headers.get("content-type"), size)
-    return await _receive(parts, incoming, request.stream(), dict)
+    return await _receive(parts, incoming, counted(parts, caller.service, size, request.stream()), dict)
+
+
+def _announced(request: Request) -> int | None:
+    """How many bytes the body has, where the client says so."""
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isascii() and announced.isdigit() else None
 
 
 async def _in_time(head: Coroutine[Any, Any, None], seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import redis
 
-from worker import clock, migrations
+from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.intake import Incoming, Intake
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.scan import Event, Scan
-from worker.services import ensure_bootstrap_key
+from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
 from worker.store import events, scans
 from worker.store.database import Database
@@ -31,9 +31,11 @@ _ROUNDS = 8
 SERVICE = "default"
 
 
-def incoming(filename: str = "file.txt", declared: str | None = None, size: int | None = None) -> Incoming:
-    """An upload of the default service."""
-    return Incoming(SERVICE, "service:default", filename, declared, size, "request-1")
+def incoming(
+    filename: str = "file.txt", declared: str | None = None, size: int | None = None, service: str = SERVICE
+) -> Incoming:
+    """An upload, of the default service unless another is named."""
+    return Incoming(service, f"service:{service}", filename, declared, size, "request-1")
 
 
 async def chunks(data: bytes, size: int = 65536) -> AsyncIterator[bytes]:
@@ -88,18 +90,33 @@ class System:
         parts.scanners._trust = self.parts.scanners._trust  # no canary is flown again
         return System(self.settings, database, self.objects, TaskQueue(self.settings), parts)
 
+    def key_of(self, service: str, scopes: Collection[Scope] = (Scope.SUBMIT, Scope.READ)) -> str:
+        """A new key of a service, which is put on record where it is not yet."""
+        api_keys.add_service(self.database, service)
+        return api_keys.create(self.database, service, scopes, None).key
+
+    def with_policy(self, text: str) -> Settings:
+        """The settings of processes whose policy ends in `text`."""
+        path = self.settings.home / "policy.toml"
+        path.write_text(self.settings.policy_file.read_text() + text)
+        return self.settings.model_copy(update={"policy_file": path})
+
     def close(self) -> None:
         self.parts.close()
         self.queue.close()
         self.database.close()
 
     def intake(self) -> Intake:
-        policies = PolicyFile.load(self.settings.policy_file)
+        policies = Policies(self.settings.policy_file)
         return Intake(self.database, self.objects, self.queue, policies, self.settings)
 
-    def upload(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
+    def upload(
+        self, data: bytes, filename: str = "file.txt", declared: str | None = None, service: str = SERVICE
+    ) -> Scan:
         """Take a file in; the scan as it was answered."""
-        return asyncio.run(self.intake().receive(incoming(filename, declared), chunks(data), dict))
+        api_keys.add_service(self.database, service)
+        upload = incoming(filename, declared, service=service)
+        return asyncio.run(self.intake().receive(upload, chunks(data), dict))
 
     def work(self, scan_id: str) -> Scan:
         """Deliver the task once; the scan afterwards."""
@@ -131,7 +148,7 @@ class System:
         return self.sweeper().sweep()
 
     def sweeper(self) -> Sweeper:
-        policies = PolicyFile.load(self.settings.policy_file)
+        policies = Policies(self.settings.policy_file)
         return Sweeper(self.database, self.objects, self.queue, policies, self.settings)
 
     def scan(self, scan_id: str) -> Scan:

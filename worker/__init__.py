@@ -2,8 +2,9 @@
 
     intake ──▶ quarantine ──▶ pipeline: claim ▸ inspect ▸ decide ▸ settle ──▶ clean bucket, or deleted, or held
 
-The domain      `scan` (states, and who moves them), `media_types`, `policy` (findings → verdict), `retries`, `keys`,
-                `errors`, `views` (a scan as everybody outside sees it)
+The domain      `scan` (states, and who moves them), `media_types`, `policy` (the rules; with `policy_file`: where they
+                stand, and `policies`: as they stand now), `decide` (findings → verdict), `retries`, `keys`, `errors`,
+                `views` (a scan as everybody outside sees it)
 Use cases       `intake` (with `quarantine`: the stream into the bucket), `pipeline` (the whole path, top to bottom),
                 `sweep` (recovery), `reconcile` (buckets against database), `operations` (what owners and operators
                 ask for), `services` (who may ask for what), `deliver` (webhooks, one after the other), `webhooks`

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from worker import clock, telemetry
 from worker.adapters.receiver import Answer, Receivers
 from worker.hints import Hints
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.retries import doubling
 from worker.settings import Settings
 from worker.signing import signature
@@ -39,7 +39,7 @@ class Deliverer:
     """Safe to use from several threads."""
 
     def __init__(
-        self, database: Database, receivers: Receivers, hints: Hints, policies: PolicyFile, settings: Settings
+        self, database: Database, receivers: Receivers, hints: Hints, policies: Policies, settings: Settings
     ) -> None:
         self._database, self._receivers, self._hints = database, receivers, hints
         self._policies, self._settings = policies, settings

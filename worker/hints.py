@@ -8,14 +8,14 @@ from __future__ import annotations
 from worker import telemetry
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import QueueUnavailable
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.telemetry import Log
 
 
 class Hints:
     """Safe to use from several threads."""
 
-    def __init__(self, queue: TaskQueue, policies: PolicyFile) -> None:
+    def __init__(self, queue: TaskQueue, policies: Policies) -> None:
         self._queue, self._policies = queue, policies
 
     def ended(self, service: str) -> None:

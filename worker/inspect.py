@@ -11,8 +11,9 @@ from pathlib import Path
 
 from worker import media_types
 from worker.adapters.object_store import ObjectStore
+from worker.decide import Findings
 from worker.errors import ContentChanged, SandboxFailed
-from worker.policy import Findings, Policy
+from worker.policy import Policy
 from worker.sandbox import ImageLimits, Refused, Sandbox, Sniffed, Treatment
 from worker.scan import Content, Reason, Scan, ScannerInfo
 from worker.scanners import Examination, Scanners

@@ -19,8 +19,8 @@ from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
 from worker.hints import Hints
-from worker.keys import sealed_key
-from worker.policy import PolicyFile
+from worker.keys import default_prefix, sealed_key
+from worker.policies import Policies
 from worker.quarantine import QuarantineWriter
 from worker.scan import Cause, Content, Mover, Reason, ReasonCode, Scan, Status
 from worker.settings import Settings
@@ -67,7 +67,7 @@ class Intake:
     """Takes uploads in. One per API process; many uploads at once."""
 
     def __init__(
-        self, database: Database, objects: ObjectStore, queue: TaskQueue, policies: PolicyFile, settings: Settings
+        self, database: Database, objects: ObjectStore, queue: TaskQueue, policies: Policies, settings: Settings
     ) -> None:
         self._database, self._objects, self._queue = database, objects, queue
         self._policies, self._settings = policies, settings
@@ -147,6 +147,7 @@ class Intake:
             created_at=moment,
             updated_at=moment,
             quarantine_key=sealed_key(scan_id),
+            clean_prefix=self._policies.of(incoming.service).prefix or default_prefix(incoming.service),
             request_id=incoming.request_id,
             lease_until=self._in_a_lease(),
         )

@@ -16,7 +16,17 @@ def sealed_key(scan_id: str) -> str:
 
 def clean_prefix(scan: Scan) -> str:
     """What all clean keys of a scan begin with."""
-    return f"{scan.service}/{scan.id}/"
+    return f"{scan.clean_prefix or default_prefix(scan.service)}{scan.id}/"
+
+
+def default_prefix(service: str) -> str:
+    """What clean keys of a service begin with, where its policy says nothing else."""
+    return f"{service}/"
+
+
+def scan_id_in(key: str) -> str:
+    """The id in a clean key, whatever its prefix; something else in a key that is not of our making."""
+    return key.split("/")[-2] if "/" in key else key
 
 
 def clean_key(scan: Scan) -> str:

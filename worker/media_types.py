@@ -15,7 +15,7 @@ UNDECLARED = frozenset({_ANYTHING, "binary/octet-stream", "application/x-www-for
 EMPTY = "application/x-empty"
 ENCRYPTED = "application/encrypted"  # an encrypted document of Office Open XML: which kind, only its name says
 _DECLARED = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")  # RFC 6838, 4.2; no range such as */*
-_EXTENSION = re.compile(r"[^.]\.([^.\s]{1,32})$")
+_EXTENSION = re.compile(r"[^.]\.(?!\d+$)([^.\s]{1,32})$")  # digits alone are a date, a version or a price
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -85,7 +85,8 @@ def saved_as(filename: str) -> str:
 
 
 def extension_of(filename: str) -> str | None:
-    """The extension under which a file is saved, in lower case; None without one ("README", ".profile", "Dr. Who")."""
+    """The extension under which a file is saved, in lower case; None without one ("README", ".profile", "Dr. Who",
+    "Meeting 12.05")."""
     match = _EXTENSION.search(saved_as(filename))
     return match[1].lower() if match else None
 

@@ -18,7 +18,7 @@ from worker.adapters.task_queue import NOTIFY_TASK, TaskQueue, make_celery
 from worker.deliver import Deliverer
 from worker.errors import DatabaseUnavailable, QueueUnavailable
 from worker.hints import Hints
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.settings import Settings
 from worker.store.database import Database
 from worker.telemetry import Log
@@ -36,7 +36,7 @@ class Parts:
     def __init__(self, settings: Settings) -> None:
         self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
         self.queue = TaskQueue(settings)
-        policies = PolicyFile.load(settings.policy_file)
+        policies = Policies(settings.policy_file)
         signing.ensure_all(self.database, policies)
         allowed = networks(settings.webhook_allowed_networks)
         self.receivers = Receivers(timeout=settings.webhook_timeout, allowed=allowed)

@@ -15,11 +15,13 @@ import structlog
 
 from worker import telemetry
 from worker.custody import Claim, Custody
+from worker.decide import decide
 from worker.errors import ContentChanged, ObjectMissing, Permanent, ReencodingChanged, SandboxFailed
 from worker.inspect import Inspection, Inspector, Picture
 from worker.keys import clean_key
 from worker.lease import Lease
-from worker.policy import Policy, PolicyFile, decide
+from worker.policies import Policies
+from worker.policy import Policy
 from worker.scan import Cause, Content, Mover, Promoted, Reason, ReasonCode, Scan, Status, Verdict
 from worker.scratch import Scratch
 from worker.settings import Settings
@@ -39,7 +41,7 @@ class Pipeline:
         custody: Custody,
         inspector: Inspector,
         settler: Settler,
-        policies: PolicyFile,
+        policies: Policies,
         settings: Settings,
     ) -> None:
         self._database, self._custody, self._inspector, self._settler = database, custody, inspector, settler
@@ -89,15 +91,15 @@ class Pipeline:
 
     def _carry_through(self, scan: Scan, lease: Lease) -> None:
         """inspect ▸ decide ▸ settle, or settle alone where the verdict is on record already."""
-        resumed = scan.status is Status.SETTLING
+        resumed, policy = scan.status is Status.SETTLING, self._policies.of(scan.service)
         with ExitStack() as desk:  # whatever is fetched or made lies here until the end
             proven: Scratch | None = None
             if not resumed:
-                verdict, proven = self._examine(scan, lease, desk)
-                scan = self._record(scan, verdict)
+                verdict, proven = self._examine(scan, policy, lease, desk)
+                scan = self._record(scan, policy, verdict)
 
             def bytes_to_promote() -> Scratch:
-                return proven or self._made_again(scan, lease, desk)
+                return proven or self._made_again(scan, policy, lease, desk)
 
             try:
                 self._settler.settle(scan, _content(scan), lease, bytes_to_promote, resumed)
@@ -106,18 +108,18 @@ class Pipeline:
                 self._settler.delete(_content(scan), lease)
             self._finish(scan)
 
-    def _examine(self, scan: Scan, lease: Lease, desk: ExitStack) -> tuple[Verdict, Scratch | None]:
+    def _examine(self, scan: Scan, policy: Policy, lease: Lease, desk: ExitStack) -> tuple[Verdict, Scratch | None]:
         """inspect ▸ decide; and the bytes that the verdict would promote."""
         try:
             file = desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
         except ContentChanged:
             return Verdict(Status.REJECTED, (_changed(),)), None
-        inspection = self._inspector.inspect(file, scan, self._policy(scan))
+        inspection = self._inspector.inspect(file, scan, policy)
         picture = inspection.picture and desk.enter_context(inspection.picture.file)
         lease.check()
-        return self._verdict(scan, inspection), picture or file
+        return self._verdict(scan, policy, inspection), picture or file
 
-    def _made_again(self, scan: Scan, lease: Lease, desk: ExitStack) -> Scratch:
+    def _made_again(self, scan: Scan, policy: Policy, lease: Lease, desk: ExitStack) -> Scratch:
         """The bytes to promote by a verdict that another worker recorded, whose object is not there yet.
 
         Raises `ContentChanged` where they are gone, and `ReencodingChanged` where the image cannot be made once more:
@@ -130,7 +132,7 @@ class Pipeline:
         if scan.promoted is None or scan.promoted.sha256 == scan.sha256:
             return file
         try:
-            picture = self._inspector.remake(file, scan.detected_type or "", self._policy(scan))
+            picture = self._inspector.remake(file, scan.detected_type or "", policy)
         except SandboxFailed as fault:
             raise ReencodingChanged from fault
         if not isinstance(picture, Picture):
@@ -140,14 +142,12 @@ class Pipeline:
             raise ReencodingChanged
         return picture.file
 
-    def _policy(self, scan: Scan) -> Policy:
-        return self._policies.of(scan.service)
-
-    def _verdict(self, scan: Scan, inspection: Inspection) -> Verdict:
-        status, reasons = decide(self._policy(scan), inspection.findings)
+    def _verdict(self, scan: Scan, policy: Policy, inspection: Inspection) -> Verdict:
+        status, reasons = decide(policy, inspection.findings)
         findings = inspection.findings
         promoted = self._planned(scan, inspection) if status is Status.CLEAN else None
-        return Verdict(status, reasons, findings.signatures, findings.detected_type, inspection.scanner, promoted)
+        held = status is Status.UNSCANNABLE and policy.unscannable == "hold"
+        return Verdict(status, reasons, findings.signatures, findings.detected_type, inspection.scanner, promoted, held)
 
     def _planned(self, scan: Scan, inspection: Inspection) -> Promoted:
         bucket, key, picture = self._settings.clean_bucket, clean_key(scan), inspection.picture
@@ -156,9 +156,9 @@ class Pipeline:
         content = _content(scan)
         return Promoted(bucket, key, content.size, content.sha256, inspection.findings.detected_type)
 
-    def _record(self, scan: Scan, verdict: Verdict) -> Scan:
+    def _record(self, scan: Scan, policy: Policy, verdict: Verdict) -> Scan:
         """The verdict goes on record before any of its effects. Raises `LeaseLost`."""
-        values = verdict_values(verdict) | {"policy": self._policy(scan).fingerprint, "error": None, "setbacks": 0}
+        values = verdict_values(verdict) | {"policy": policy.fingerprint, "error": None, "setbacks": 0}
         return self._move(scan, Status.SETTLING, _summary(verdict.status, verdict.reasons), **values)
 
     def _condemned(self, scan: Scan) -> Scan:
@@ -167,12 +167,12 @@ class Pipeline:
         verdict = Verdict(Status.REJECTED, reasons, scan.signatures, scan.detected_type, scan.scanner)
         with self._database.write() as connection:
             claims.amend(connection, scan, **verdict_values(verdict))
-        return replace(scan, verdict=verdict.status, reasons=reasons, promoted=None)
+        return replace(scan, verdict=verdict.status, reasons=reasons, promoted=None, held=False)
 
     def _finish(self, scan: Scan) -> None:
         target = scan.verdict or Status.UNSCANNABLE
-        held = scan.quarantine_key if target is Status.UNSCANNABLE else None
-        ended = self._move(scan, target, _summary(target, scan.reasons), quarantine_key=held, error=None, setbacks=0)
+        key = scan.quarantine_key if scan.held else None
+        ended = self._move(scan, target, _summary(target, scan.reasons), quarantine_key=key, error=None, setbacks=0)
         telemetry.say(Log.SCAN_ENDED, status=ended.status.value, attempts=ended.attempts, size=ended.size)
 
     def _move(self, scan: Scan, target: Status, why: str, **values: Any) -> Scan:
@@ -193,5 +193,5 @@ def _changed() -> Reason:
 
 def _summary(status: Status, reasons: tuple[Reason, ...]) -> str:
     """What the event says: the verdict, and the codes behind it."""
-    codes = ", ".join(dict.fromkeys(reason.code.value for reason in reasons))
+    codes = ", ".join(dict.fromkeys(reason.code for reason in reasons))
     return f"{status.value}: {codes}" if codes else f"{status.value}: passed every check"

@@ -1,27 +1,24 @@
-"""The policy: what a service may upload, and what its findings mean. `decide` is a pure function."""
+"""The policy: what a service may upload, and what becomes of it."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-import tomllib
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, HttpUrl, model_validator
 
 from worker import media_types
-from worker.errors import Permanent
-from worker.scan import SEVERITY, Reason, ReasonCode, Status
 
 _PREFIX = r"^([a-z0-9][a-z0-9_.-]{0,62}/){1,8}$"
-_SERVICE = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 
 def _known(name: str) -> str:
     if name not in media_types.BY_NAME:
-        raise ValueError(f"unknown media type, expected one of {', '.join(sorted(media_types.BY_NAME))}")
+        near = difflib.get_close_matches(name, media_types.BY_NAME, 1)
+        known = f"is {near[0]} meant?" if near else f"expected one of {', '.join(sorted(media_types.BY_NAME))}"
+        raise ValueError(f"unknown media type; {known}")
     return name
 
 
@@ -30,11 +27,19 @@ class ImagePolicy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    treatment: Literal["reencode", "keep"] = "reencode"
-    format: Literal["jpeg", "png", "webp", "avif"] | None = None  # of still images; None: each keeps its own
-    quality: int | None = Field(None, ge=1, le=100)  # where pixels are lost; None: what suits the format
-    max_width: int | None = Field(None, gt=0)  # pixels; larger images are scaled down, in proportion
-    max_height: int | None = Field(None, gt=0)  # likewise
+    treatment: Literal["reencode", "keep"] = Field(
+        "reencode",
+        description="`reencode`: made anew, upright, in sRGB, without metadata and without a byte of the original; "
+        "`keep`: promoted as they are, metadata included, once they have been decoded from end to end",
+    )
+    format: Literal["jpeg", "png", "webp", "avif"] | None = Field(
+        None, description="what still images become; else each stays what it is, but HEIC becomes JPEG and BMP PNG"
+    )
+    quality: int | None = Field(
+        None, ge=1, le=100, description="1 to 100, where pixels are lost; else what suits the format"
+    )
+    max_width: int | None = Field(None, gt=0, description="pixels; larger images are scaled down, in proportion")
+    max_height: int | None = Field(None, gt=0, description="likewise")
 
     @property
     def keep(self) -> bool:
@@ -55,8 +60,8 @@ class LimitPolicy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    requests_per_minute: int | None = Field(None, gt=0)  # of any kind
-    bytes_per_day: ByteSize | None = Field(None, gt=0)  # uploaded, in a day of UTC
+    requests_per_minute: int | None = Field(None, gt=0, description="requests of any kind, of all keys together")
+    bytes_per_day: ByteSize | None = Field(None, gt=0, description="bytes uploaded in a day of UTC")
 
 
 class Policy(BaseModel):
@@ -64,26 +69,32 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    types: frozenset[Annotated[str, AfterValidator(_known)]]
-    max_size: ByteSize  # bytes
-    max_pixels: int = Field(gt=0)  # of one frame or page
-    max_frames: int = Field(gt=0)  # of an animation; pages of a TIFF
-    max_total_pixels: int = Field(1_000_000_000, gt=0)  # of all frames or pages together
-    max_side: int = Field(65_535, gt=0)  # pixels; width and height
-    max_profile_size: ByteSize = ByteSize(4 << 20)  # bytes of an image's colour profile
-    max_metadata_size: ByteSize = ByteSize(64 << 20)  # bytes of an image's other metadata, uncompressed
-    images: ImagePolicy = ImagePolicy()
-    limits: LimitPolicy = LimitPolicy()
+    types: frozenset[Annotated[str, AfterValidator(_known)]] = Field(
+        description="what the content may be, whatever the file is called; everything else is rejected"
+    )
+    max_size: ByteSize = Field(description="bytes of a file; ClamAV looks into no more than 2 GiB")
+    max_pixels: int = Field(gt=0, description="pixels of an image's frame or page")
+    max_frames: int = Field(gt=0, description="frames of an animation, pages of a TIFF")
+    max_total_pixels: int = Field(1_000_000_000, gt=0, description="pixels of all frames or pages together")
+    max_side: int = Field(65_535, gt=0, description="pixels; width and height")
+    max_profile_size: ByteSize = Field(ByteSize(4 << 20), description="bytes of an image's colour profile")
+    max_metadata_size: ByteSize = Field(ByteSize(64 << 20), description="bytes of its other metadata, uncompressed")
     prefix: str | None = Field(
-        None, pattern=_PREFIX
-    )  # of keys in the clean bucket; None: the service's name and a slash
-    unscannable: Literal["hold", "delete"] = "hold"
-    webhook_url: HttpUrl | None = None  # who is told of every outcome; None: nobody
-    retention_days: int = Field(30, gt=0)  # how long a file is held that could not be scanned, or whose scan failed
+        None, pattern=_PREFIX, description="what keys in the clean bucket begin with; else the service's name and `/`"
+    )
+    unscannable: Literal["hold", "delete"] = Field(
+        "hold", description="what becomes of a file that cannot be scanned: held for an operator, or deleted"
+    )
+    retention_days: int = Field(
+        30, gt=0, description="how long a file is held that was not scanned, or whose scan failed"
+    )
+    webhook_url: HttpUrl | None = Field(None, description="who is told of every outcome; else nobody")
+    images: ImagePolicy = Field(ImagePolicy(), description="what becomes of images that are accepted")
+    limits: LimitPolicy = Field(LimitPolicy(), description="how much may be asked for")
 
     @property
     def retention(self) -> timedelta:
-        """How long a held file waits for somebody to decide."""
+        """`retention_days`."""
         return timedelta(days=self.retention_days)
 
     @property
@@ -91,94 +102,3 @@ class Policy(BaseModel):
         """Names this very policy on the records that it decided."""
         canonical = self.model_dump(mode="json") | {"types": sorted(self.types)}
         return hashlib.sha256(repr(sorted(canonical.items())).encode()).hexdigest()[:12]
-
-
-class PolicyFile(BaseModel):
-    """The policy file: a default for every service, and what is different for some."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    default: Policy
-    services: dict[Annotated[str, Field(pattern=_SERVICE)], Policy] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _inherit(cls, raw: Any) -> Any:
-        """A service says only what is different; the rest is the default's, also inside a table."""
-        match raw:
-            case {"default": dict(default), "services": dict(services)}:
-                return raw | {"services": {name: _merged(default, own) for name, own in services.items()}}
-        return raw
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read and validate. Raises `Permanent` naming every fault."""
-        try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
-        except (OSError, tomllib.TOMLDecodeError) as fault:
-            raise Permanent(f"policy {path}: {fault}", expected="a readable TOML file") from fault
-        except ValidationError as fault:
-            listed = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in fault.errors())
-            raise Permanent(f"policy {path}: " + "; ".join(listed)) from fault
-
-    @property
-    def largest_upload(self) -> int:
-        """What the scanners must be able to take, in bytes."""
-        return max(policy.max_size for policy in (self.default, *self.services.values()))
-
-    def of(self, service: str) -> Policy:
-        """The rules for a service."""
-        return self.services.get(service, self.default)
-
-
-def _merged(default: dict[str, Any], own: Any) -> Any:
-    if not isinstance(own, dict):
-        return own  # a fault that validation names
-    tables = {name: default[name] | value for name, value in own.items() if _are_tables(default.get(name), value)}
-    return default | own | tables
-
-
-def _are_tables(*values: object) -> bool:
-    return all(isinstance(value, dict) for value in values)
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What inspection found out about exact bytes."""
-
-    filename: str
-    declared_type: str | None
-    detected_type: str
-    reasons: tuple[Reason, ...] = ()  # what scanner, sniffing and image decoder hold against it
-    signatures: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()  # what else other programs would take the same bytes for
-
-
-def decide(policy: Policy, findings: Findings) -> tuple[Status, tuple[Reason, ...]]:
-    """The verdict: the most severe of all reasons' statuses, or clean; and every reason."""
-    reasons = findings.reasons + _type_reasons(policy, findings)
-    found = {reason.status for reason in reasons}
-    return next((status for status in SEVERITY if status in found), Status.CLEAN), reasons
-
-
-def _type_reasons(policy: Policy, findings: Findings) -> tuple[Reason, ...]:
-    detected = findings.detected_type
-    if detected == media_types.EMPTY:
-        return (Reason(ReasonCode.EMPTY_FILE, "The file is empty, expected at least one byte."),)
-    reasons = []
-    if not policy.types.intersection(media_types.possible(detected)):
-        allowed = ", ".join(sorted(policy.types))
-        message = f"The content is {detected}, which is not allowed here, expected one of {allowed}."
-        reasons.append(Reason(ReasonCode.TYPE_NOT_ALLOWED, message))
-    if not media_types.fits_declared(findings.declared_type, detected):
-        message = f"The content is {detected}, but it was declared as {findings.declared_type}."
-        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
-    if not media_types.fits_extension(findings.filename, detected):
-        extension = media_types.extension_of(findings.filename)
-        message = f"The content is {detected}, which files called .{extension} do not hold."
-        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
-    made_anew = media_types.is_image(detected) and not policy.images.keep  # then what else it was is gone
-    if findings.also and not made_anew:
-        message = f"The content is {detected}, but also {' and '.join(findings.also)}, expected one thing only."
-        reasons.append(Reason(ReasonCode.TYPE_MISMATCH, message))
-    return tuple(reasons)

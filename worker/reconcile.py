@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -18,7 +18,7 @@ from itertools import groupby
 from worker import clock
 from worker.adapters.object_store import Listed, ObjectStore, Place
 from worker.errors import Permanent
-from worker.keys import INCOMING, SEALED
+from worker.keys import INCOMING, SEALED, scan_id_in
 from worker.scan import HELD, PROMOTED, Scan, Status
 from worker.settings import Settings
 from worker.store import inventory, scans
@@ -116,10 +116,10 @@ class Reconciler:
         yield from self._sealed()
         yield from self._unclaimed()
         yield from self._strangers(self._quarantine, {SEALED, INCOMING})
-        services = [f"{name}/" for name in inventory.service_names(self._database)]
-        for prefix in services:
-            yield from self._promoted(prefix)
-        yield from self._strangers(self._clean, set(services))
+        prefixes = inventory.clean_prefixes(self._database)
+        for prefix in prefixes:
+            yield from self._promoted(prefix, {each for each in prefixes if each.startswith(prefix)} - {prefix})
+        yield from self._strangers(self._clean, set(prefixes))
 
     def _sealed(self) -> Iterator[Found]:
         rows = inventory.walk(self._database, inventory.in_quarantine(), self._page_size)
@@ -134,11 +134,16 @@ class Reconciler:
         if scan and scan.quarantine_key and scan.status in _NEEDS_BYTES and not listed:
             yield Found(Finding.MISSING, Place(self._quarantine, scan.quarantine_key), scan_id)
 
-    def _promoted(self, prefix: str) -> Iterator[Found]:
-        rows = inventory.walk(self._database, inventory.of_service(prefix.removesuffix("/")), self._page_size)
+    def _promoted(self, prefix: str, deeper: set[str]) -> Iterator[Found]:
+        """`deeper`: prefixes that begin with this one; what lies under them has its own turn."""
+        rows = inventory.walk(self._database, inventory.under(prefix), self._page_size)
         for scan_id, listed, scan in self._joined(self._clean, prefix, rows):
             self.summary.records += scan is not None
-            yield from self._judge_promoted(scan, listed, scan_id)
+            if scan is None:
+                own = [each for each in listed if not each.key.startswith(tuple(deeper))]
+                yield from self._judge_strangers(self._clean, own)
+            else:
+                yield from self._judge_promoted(scan, listed, scan_id)
 
     def _judge_promoted(self, scan: Scan | None, listed: list[Listed], scan_id: str | None) -> Iterator[Found]:
         """Of a scan whose settling was left, the promoted object may be the only copy: nobody judges it."""
@@ -164,9 +169,14 @@ class Reconciler:
         """What lies under prefixes that were nobody's when the walk began, and under none."""
         for name in self._objects.top_level(bucket):
             if name not in known:
-                for each in self._listed(bucket, name):
-                    scan_id = _id_in(name, each) if bucket == self._clean else ""
-                    yield from self._judge(bucket)(self._scan(scan_id), [each], scan_id or None)
+                strangers = (each for each in self._listed(bucket, name) if not each.key.startswith(tuple(known)))
+                yield from self._judge_strangers(bucket, strangers)
+
+    def _judge_strangers(self, bucket: str, listed: Iterable[Listed]) -> Iterator[Found]:
+        """By the record of the id that their key holds, which may be younger than the walk."""
+        for each in listed:
+            scan_id = scan_id_in(each.key) if bucket == self._clean else ""
+            yield from self._judge(bucket)(self._scan(scan_id), [each], scan_id or None)
 
     def _joined(
         self, bucket: str, prefix: str, rows: Iterator[Scan]

@@ -104,7 +104,7 @@ _UNSCANNABLE = frozenset({ReasonCode.ENCRYPTED, ReasonCode.SCAN_LIMITS_EXCEEDED,
 class Reason:
     """One finding that keeps a file from being clean."""
 
-    code: ReasonCode
+    code: str  # a `ReasonCode`, or what a newer release has put on record
     message: str
 
     @property
@@ -149,6 +149,7 @@ class Verdict:
     detected_type: str | None = None
     scanner: ScannerInfo | None = None
     promoted: Promoted | None = None  # set exactly when the status is CLEAN
+    held: bool = False  # do the bytes stay in quarantine? Where a policy says so of what is UNSCANNABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ class Scan:
     signatures: tuple[str, ...] = ()
     scanner: ScannerInfo | None = None
     promoted: Promoted | None = None
+    held: bool = False  # does the verdict leave the bytes in quarantine?
     policy: str | None = None  # fingerprint of the policy that decided
     setbacks: int = 0  # in a row; the pause grows with them
     error: dict[str, Any] | None = None

@@ -10,7 +10,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -60,15 +60,15 @@ class Scanners:
         endpoints: Sequence[Endpoint],
         database: Database,
         *,
-        largest: int,
+        largest: Callable[[], int],
         canary_seconds: float,
         max_age: timedelta,
         development_allowed: bool,
     ) -> None:
-        """`largest`: upload that the policy takes, in bytes. `max_age`: of the signatures. `development_allowed`: may
-        they be the development set?"""
+        """`largest`: upload that the policy takes at the moment, in bytes. `max_age`: of the signatures.
+        `development_allowed`: may they be the development set?"""
         self._endpoints, self._database = list(endpoints), database
-        self._largest = min(largest, LARGEST)
+        self._largest = largest
         self._canary_seconds, self._max_age = canary_seconds, max_age
         self._development_allowed = development_allowed
         self._trust = {endpoint.address: _Trust() for endpoint in endpoints}
@@ -157,7 +157,7 @@ class Scanners:
         try:
             info = self._described(endpoint.version())
             _fly_canaries(endpoint)
-            _check_reach(endpoint, self._largest)
+            _check_reach(endpoint, min(self._largest(), LARGEST))
         except Transient as fault:
             self._distrust(endpoint)
             self._report(endpoint, None, fault.message)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy.exc import IntegrityError
 
 from worker import clock
+from worker.errors import DatabaseUnavailable
 from worker.store import services as stored
 from worker.store.database import Database
 
 BOOTSTRAP_SERVICE = "default"
+_LONGEST_KEY = 512  # characters
 
 
 class Scope(StrEnum):
@@ -42,34 +45,40 @@ class Caller:
 
 
 def identify(database: Database, key: str) -> Caller | None:
-    """The caller behind a key; None for an unknown, expired or revoked one.
+    """The caller behind a key; None for an unknown, expired or revoked one, which ends within the same second.
 
     The look-up is by SHA-256: an attacker who measures time learns about a hash that they cannot steer.
     """
-    with database.read() as connection:
-        row = stored.key(connection, _hash(key))
-    if row is None or row.revoked_at or (row.expires_at and row.expires_at <= clock.now()):
+    if len(key) > _LONGEST_KEY:
         return None
-    return Caller(row.service, row.prefix, frozenset(Scope(scope) for scope in row.scopes))
+    key_hash, now = hashed(key), clock.now()
+    with database.read() as connection:
+        found = stored.key(connection, key_hash)
+    if found is None or not found.valid_at(now):
+        return None
+    if not stored.is_use_known(found, now):
+        with suppress(DatabaseUnavailable), database.write() as connection:  # nobody is turned away for it
+            stored.record_use(connection, key_hash, now)
+    return Caller(found.service, found.prefix, frozenset(Scope(scope) for scope in found.scopes))
 
 
 def ensure_bootstrap_key(database: Database, key: str) -> None:
     """A key with every scope and this exact value exists afterwards; safe to repeat, also at once."""
     try:
         with database.write() as connection:
-            if stored.key(connection, _hash(key)) is None:
+            if stored.key(connection, hashed(key)) is None:
                 stored.add(connection, BOOTSTRAP_SERVICE)
                 stored.add_key(
                     connection,
-                    key_hash=_hash(key),
+                    key_hash=hashed(key),
                     prefix="bootstrap",
                     service=BOOTSTRAP_SERVICE,
                     scopes=[scope.value for scope in Scope],
-                    expires_at=None,
                 )
     except IntegrityError:
         return  # another process was faster
 
 
-def _hash(key: str) -> str:
+def hashed(key: str) -> str:
+    """A key as it is kept. Keys are random and long: no salt, and no slow hash, would make them harder to guess."""
     return hashlib.sha256(key.encode()).hexdigest()

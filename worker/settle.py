@@ -26,7 +26,7 @@ class Settler:
         inside the store: whatever lies in quarantine by now, nobody has looked at it.
         `resumed`: an earlier attempt may have come some way. Raises what `Lease.check`, `proven` and the store raise.
         """
-        if scan.verdict is Status.UNSCANNABLE:
+        if scan.held:
             return
         if scan.verdict is Status.CLEAN:
             self._promote(scan, lease, proven, resumed)

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from worker import clock
 from worker.errors import LazarettoError
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.store import webhook_secrets as stored
 from worker.store.database import Database
 
@@ -28,7 +28,7 @@ class UnknownService(LazarettoError):
     expected = "one that `lazaretto services list` shows"
 
 
-def ensure_all(database: Database, policies: PolicyFile) -> None:
+def ensure_all(database: Database, policies: Policies) -> None:
     """Every service on record whose policy names a webhook URL has a secret afterwards. Cheap, safe to repeat, and at
     once: every process that has loaded a policy calls it, so that naming the URL is enough."""
     with database.read() as connection:

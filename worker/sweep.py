@@ -17,7 +17,7 @@ from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
 from worker.store import backlog, events, scans
@@ -56,7 +56,7 @@ class Sweeper:
         database: Database,
         objects: ObjectStore,
         queue: TaskQueue,
-        policies: PolicyFile,
+        policies: Policies,
         settings: Settings,
     ) -> None:
         self._database, self._objects, self._queue = database, objects, queue
@@ -131,10 +131,12 @@ class Sweeper:
 
     def _expire(self, swept: Swept) -> None:
         """Files that nobody released or tried again while they were held."""
-        held = backlog.held_before(clock.now() - self._policies.default.retention)
-        for scan in self._found(held):
-            why = f"held for {self._policies.default.retention_days} days"
-            swept.expired += self._move(scan, Status.EXPIRED, why, held, tidy_at=clock.now())
+        file, now = self._policies.file, clock.now()
+        for service, policy in [(None, file.default), *file.services.items()]:
+            held = backlog.held_before(now - policy.retention, service, others=file.services)
+            for scan in self._found(held):
+                why = f"held for {policy.retention_days} days"
+                swept.expired += self._move(scan, Status.EXPIRED, why, held, tidy_at=clock.now())
 
     def _tidy(self, swept: Swept) -> None:
         """Scans that ended while somebody may still have been writing. One that cannot be tidied holds up no other."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from worker import clock, signing
 from worker.adapters.task_queue import TaskQueue
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.settings import Settings
 from worker.store import outbox
 from worker.store.database import Database
@@ -18,7 +18,7 @@ _MOST_BATCHES = 10  # of one sweep
 class WebhookSweeper:
     """Two steps of the sweeper; safe to repeat, and at once."""
 
-    def __init__(self, database: Database, queue: TaskQueue, policies: PolicyFile, settings: Settings) -> None:
+    def __init__(self, database: Database, queue: TaskQueue, policies: Policies, settings: Settings) -> None:
         self._database, self._queue, self._policies = database, queue, policies
         self._keep = timedelta(days=settings.webhook_keep_days)
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_ready
 
 from worker import stopping, telemetry
-from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import SCAN_TASK, TaskQueue, make_celery
+from worker.assembly import make_inspector, make_sandbox, make_scanners
 from worker.custody import Custody
 from worker.errors import DatabaseUnavailable, SandboxUnavailable
 from worker.gate import Gate
 from worker.hints import Hints
-from worker.inspect import Inspector
 from worker.pipeline import Pipeline
-from worker.policy import PolicyFile
-from worker.sandbox import Sandbox
-from worker.scanners import Scanners
-from worker.settings import Environment, Settings, load
+from worker.policies import Policies
+from worker.settings import Settings, load
 from worker.settle import Settler
 from worker.store import scans
 from worker.store.database import Database
@@ -35,17 +31,10 @@ class Parts:
 
     def __init__(self, settings: Settings, objects: ObjectStore) -> None:
         self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
-        policies = PolicyFile.load(settings.policy_file)
-        self.scanners = _scanners(settings, self.database, policies)
-        self.sandbox = _sandbox(settings)
-        inspector = Inspector(
-            objects,
-            self.scanners,
-            self.sandbox,
-            bucket=settings.quarantine_bucket,
-            memory_limit=settings.memory_limit,
-            scratch_dir=settings.scratch_dir,
-        )
+        policies = Policies(settings.policy_file)
+        self.scanners = make_scanners(settings, self.database, lambda: policies.file.largest_upload)
+        self.sandbox = make_sandbox(settings)
+        inspector = make_inspector(settings, objects, self.scanners, self.sandbox)
         settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
         custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
         self.pipeline = Pipeline(self.database, custody, inspector, settler, policies, settings)
@@ -88,7 +77,7 @@ def scan(scan_id: str) -> None:
 def _look_at_the_sandbox(**_signal: object) -> None:
     """Before anything else. A missing layer ends the worker in production, and is said in development."""
     telemetry.configure()  # Celery asks for that only later
-    sandbox = _sandbox(load())
+    sandbox = make_sandbox(load())
     try:
         missing = sandbox.missing_layers()
     except SandboxUnavailable as fault:
@@ -128,27 +117,3 @@ def _stop(**_signal: object) -> None:
 @setup_logging.connect
 def _configure_logging(**_signal: object) -> None:
     telemetry.configure()
-
-
-def _sandbox(settings: Settings) -> Sandbox:
-    return Sandbox(
-        memory=settings.sandbox_memory,
-        seconds=settings.sandbox_seconds,
-        output=settings.sandbox_output,
-        every_layer=settings.env is Environment.PRODUCTION,
-    )
-
-
-def _scanners(settings: Settings, database: Database, policies: PolicyFile) -> Scanners:
-    endpoints = [
-        Endpoint(address, connect_timeout=settings.connect_timeout, timeout=settings.scan_timeout)
-        for address in settings.clamd
-    ]
-    return Scanners(
-        endpoints,
-        database,
-        largest=policies.largest_upload,
-        canary_seconds=settings.canary_seconds,
-        max_age=timedelta(hours=settings.signature_max_age_hours),
-        development_allowed=settings.env is Environment.DEVELOPMENT,
-    )

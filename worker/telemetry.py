@@ -41,6 +41,9 @@ class Log(StrEnum):
     WEBHOOK_GIVEN_UP = "webhook_given_up"
     WEBHOOKS_LEFT = "webhooks_left"
     RECEIVER_LEFT_IN_PEACE = "receiver_left_in_peace"
+    LIMITS_NOT_COUNTED = "limits_not_counted"
+    POLICY_LOADED = "policy_loaded"
+    POLICY_REFUSED = "policy_refused"
     REQUEST_FAILED = "request_failed"
 
 

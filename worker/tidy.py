@@ -28,7 +28,7 @@ class Tidier:
 
     def tidy(self, scan: Scan) -> None:
         """Empty both buckets of what `scan`, which has ended, does not own. Raises what the store raises."""
-        if scan.status not in HELD:
+        if not _is_held(scan):
             self._empty_quarantine(scan)
         self._empty_clean(scan)
         self._record(scan)
@@ -53,7 +53,12 @@ class Tidier:
         lease = self._receive_lease if scan.sha256 is None else self._lease
         once_more = (scan.finished_at or clock.now()) + lease
         values = {"tidy_at": None if once_more <= clock.now() else once_more}
-        if scan.status not in HELD:
+        if not _is_held(scan):
             values["quarantine_key"] = None
         with self._database.write() as connection:
             scans.amend_untouched(connection, scan, **values)
+
+
+def _is_held(scan: Scan) -> bool:
+    """Do its bytes wait in quarantine for somebody's decision?"""
+    return scan.status in HELD and scan.quarantine_key is not None

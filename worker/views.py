@@ -63,6 +63,7 @@ class ScanView(_View):
     signatures: list[str]
     scanner: ScannerView | None
     promoted: PromotedView | None
+    policy: str | None = Field(description="Names the version of the policy that decided; null until then.")
     attempts: int
     decision: int
     error: ErrorView | None

@@ -8,7 +8,7 @@ from typing import Any
 from worker import signing
 from worker.errors import LazarettoError
 from worker.hints import Hints
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.settings import Settings
 from worker.store import delivery_log, endpoints, outbox
 from worker.store.database import Database
@@ -43,7 +43,7 @@ class NotTakenUp(LazarettoError):
 class Webhooks:
     """Works on the database, and hints to the notifier."""
 
-    def __init__(self, database: Database, hints: Hints, policies: PolicyFile, settings: Settings) -> None:
+    def __init__(self, database: Database, hints: Hints, policies: Policies, settings: Settings) -> None:
         self._database, self._hints, self._policies = database, hints, policies
         self._patience = settings.webhook_timeout + _PATIENCE
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 from ops.embedded import clamd_server
@@ -15,13 +14,12 @@ from ops.embedded.ports import choose
 from ops.embedded.signatures import within_reach, write_development_set
 from ops.embedded.supervisor import Supervisor
 from worker import clock, migrations
-from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
+from worker.assembly import make_inspector, make_sandbox, make_scanners
+from worker.decide import decide
 from worker.inspect import Inspector
-from worker.policy import PolicyFile, decide
-from worker.sandbox import Sandbox
+from worker.policy_file import PolicyFile
 from worker.scan import Scan, Status
-from worker.scanners import Scanners
 from worker.scratch import Scratch
 from worker.settings import Settings
 from worker.store.database import Database
@@ -57,16 +55,14 @@ def inspecting(folder: Path) -> Iterator[Inspection]:
     clamd = Clamd(folder / "clamd", signatures, choose(["clamd"])["clamd"], account)
     with Supervisor(folder / "logs", say=print) as supervisor:
         supervisor.start(clamd)
-        settings = Settings(_env_file=None, clamd=(clamd.address,))
+        settings = Settings(_env_file=None, clamd=(clamd.address,), scratch_dir=folder)
         database = Database(f"sqlite:///{folder / 'lazaretto.db'}")
         migrations.upgrade(database)
-        scanners = _scanners(settings, database)
-        sandbox = Sandbox(
-            memory=settings.sandbox_memory, seconds=settings.sandbox_seconds, output=settings.sandbox_output
-        )
+        policies = PolicyFile.load(settings.policy_file)
+        scanners = make_scanners(settings, database, lambda: policies.largest_upload)
+        sandbox = make_sandbox(settings)
         objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)  # never asked
-        limit = settings.memory_limit
-        inspector = Inspector(objects, scanners, sandbox, bucket="", memory_limit=limit, scratch_dir=folder)
+        inspector = make_inspector(settings, objects, scanners, sandbox)
         try:
             yield Inspection(settings, inspector)
         finally:
@@ -79,18 +75,3 @@ def fork_server() -> int:
     """The process that our sandbox forks its children from, once it has been asked something."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return next(int(pid) for pid in children if _SERVER in Path(f"/proc/{pid}/cmdline").read_bytes())
-
-
-def _scanners(settings: Settings, database: Database) -> Scanners:
-    endpoints = [
-        Endpoint(address, connect_timeout=settings.connect_timeout, timeout=settings.scan_timeout)
-        for address in settings.clamd
-    ]
-    return Scanners(
-        endpoints,
-        database,
-        largest=PolicyFile.load(settings.policy_file).largest_upload,
-        canary_seconds=settings.canary_seconds,
-        max_age=timedelta(hours=settings.signature_max_age_hours),
-        development_allowed=True,
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.cli import reconcile, scans, submit, system, webhooks
+from ops.cli import installation, keys, policy, reconcile, scans, services, submit, system, webhooks
 from ops.cli.client import ApiFault
 from worker.errors import LazarettoError
 
@@ -18,6 +18,9 @@ app = typer.Typer(
 app.command("submit")(submit.submit)
 app.add_typer(scans.app, name="scans")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(services.app, name="services")
+app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("reconcile")(reconcile.reconcile)
@@ -25,6 +28,7 @@ app.command("reconcile")(reconcile.reconcile)
 
 def main() -> None:
     """The entry point: a fault that we know is one line, not a traceback."""
+    installation.find()
     try:
         app()
     except (LazarettoError, ApiFault) as fault:

@@ -15,19 +15,19 @@ from worker import migrations, telemetry
 from worker import sweep as sweeping
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.settings import load
 from worker.store.database import Database
 
-_PERIOD = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
-_UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PERIOD = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
+_UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(text: str) -> float:
-    """A period such as 5s, 2m or 1h, in seconds. Raises `typer.BadParameter`."""
+    """A period such as 5s, 2m, 1h or 90d, in seconds. Raises `typer.BadParameter`."""
     match = _PERIOD.fullmatch(text)
     if match is None:
-        raise typer.BadParameter(f"{text!r} is no period, expected one like 5s, 2m or 1h")
+        raise typer.BadParameter(f"{text!r} is no period, expected one like 5s, 2m, 1h or 90d")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -48,7 +48,7 @@ def sweep(
     telemetry.configure()
     settings = load()
     objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
-    policies = PolicyFile.load(settings.policy_file)
+    policies = Policies(settings.policy_file)
     with (
         closing(Database(settings.database_url.get_secret_value())) as database,
         closing(TaskQueue(settings)) as queue,

@@ -17,7 +17,7 @@ from ops.cli.system import seconds
 from worker import clock, signing
 from worker.adapters.task_queue import TaskQueue
 from worker.hints import Hints
-from worker.policy import PolicyFile
+from worker.policies import Policies
 from worker.settings import load
 from worker.store.database import Database
 from worker.store.delivery_log import Wanted
@@ -114,7 +114,7 @@ def secret(
 @contextmanager
 def _webhooks() -> Iterator[Webhooks]:
     settings = load()
-    policies = PolicyFile.load(settings.policy_file)
+    policies = Policies(settings.policy_file)
     with (
         closing(Database(settings.database_url.get_secret_value())) as database,
         closing(TaskQueue(settings)) as queue,

@@ -63,7 +63,7 @@ def _in_quarantine(database: Database) -> object:
         (_unqueued, "ix_scans_pending"),
         (_found(backlog.lost_workers(NOW)), "ix_scans_"),
         (_found(backlog.abandoned_uploads(NOW)), "ix_scans_"),
-        (_found(backlog.held_before(NOW)), "ix_scans_held"),
+        (_found(backlog.held_before(NOW, None, others=["avatars"])), "ix_scans_held"),
         (_found(backlog.untidy(NOW)), "ix_scans_untidy"),
         (_in_quarantine, "ix_scans_in_quarantine"),
     ],

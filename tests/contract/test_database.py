@@ -95,6 +95,17 @@ def test_a_verdict_comes_back_as_it_went(database: Database) -> None:
     assert (read.scanner, read.promoted, read.detected_type) == (verdict.scanner, verdict.promoted, "text/plain")
 
 
+def test_a_reason_that_only_a_newer_release_knows_can_be_read(database: Database) -> None:
+    scan = _add(database, _scan(Status.SCANNING))
+    unheard_of = {"reasons": [{"code": "unheard_of", "message": "…"}]}
+    with database.write() as connection:
+        scans.move(connection, scan.id, Status.SCANNING, Status.SETTLING, CAUSE, **unheard_of)
+    with database.read() as connection:
+        read = scans.get(connection, scan.id)
+    assert read is not None
+    assert read.reasons == (Reason("unheard_of", "…"),)
+
+
 def test_moments_keep_their_microseconds_and_zone(database: Database) -> None:
     moment = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
     scan = _add(database, _scan(due_at=moment.astimezone(tz=None)))

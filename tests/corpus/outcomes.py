@@ -21,7 +21,7 @@ class Outcome:
     faults: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
-        codes = sorted({reason.code.value for reason in self.scan.reasons})
+        codes = sorted({reason.code for reason in self.scan.reasons})
         came = f"{self.scan.status} {codes} as {self.scan.detected_type}"
         return f"{self.case}: {'; '.join(self.faults)} [{came}]"
 

@@ -11,7 +11,7 @@ from tests import images
 from tests.corpus.case import Case
 from tests.corpus.families import cases
 from worker import media_types
-from worker.policy import PolicyFile
+from worker.policy_file import PolicyFile
 from worker.sandbox import ImageLimits, Sandbox
 from worker.settings import Settings
 

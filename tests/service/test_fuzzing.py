@@ -22,8 +22,9 @@ from tests.corpus.families import cases
 from tests.mutations import mutants
 from worker import clock, media_types, migrations
 from worker.adapters.object_store import ObjectStore
+from worker.decide import decide
 from worker.inspect import Inspection, Inspector
-from worker.policy import PolicyFile, decide
+from worker.policy_file import PolicyFile
 from worker.scan import Scan, Status
 from worker.scratch import Scratch
 from worker.settings import Settings
@@ -122,7 +123,7 @@ def _prove(inspector: Inspector, data: bytes, verdicts: Counter[str]) -> None:
         file.freeze()
         inspection = inspector.inspect(file, _scan(), _POLICY)
         status, reasons = decide(_POLICY, inspection.findings)
-        verdicts[", ".join(sorted({reason.code.value for reason in reasons})) or status.value] += 1
+        verdicts[", ".join(sorted({reason.code for reason in reasons})) or status.value] += 1
         assert status is Status.CLEAN or reasons
         _look_at_picture(inspection, status)
     assert time.monotonic() - begun < 3 * _SANDBOX_SECONDS  # sniffed, re-encoded, sniffed

@@ -138,7 +138,7 @@ def test_files_of_a_service_that_is_younger_than_the_walk_are_its_own(
     stray = f"newcomer/{clean[0].id}/1-1"
     system.objects.put(system.settings.clean_bucket, stray, b"another service's scan")
     calendar.pass_time(LATER)
-    monkeypatch.setattr(inventory, "service_names", lambda _database: ["default"])
+    monkeypatch.setattr(inventory, "clean_prefixes", lambda _database: ["default/"])
     assert _findings(reconciler) == [(Finding.SUPERSEDED, stray)]
     assert [found.place.key for found in reconciler.deletions()] == [stray]
     assert len(system.promoted()) == 6

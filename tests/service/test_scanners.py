@@ -31,7 +31,7 @@ def _scanners(system: System, *addresses: str, development_allowed: bool = True)
     return Scanners(
         [Endpoint(address, connect_timeout=1, timeout=10) for address in addresses],
         system.database,
-        largest=LARGEST,
+        largest=lambda: LARGEST,
         canary_seconds=60,
         max_age=timedelta(hours=1),
         development_allowed=development_allowed,
@@ -42,7 +42,7 @@ def _examine(scanners: Scanners, data: bytes = b"hello", size: int | None = None
     with Scratch(len(data), memory_limit=len(data), directory=None) as file:
         file.write(data)
         file.freeze()
-        return [reason.code.value for reason in scanners.examine(file.descriptor, size or len(data)).reasons]
+        return [reason.code for reason in scanners.examine(file.descriptor, size or len(data)).reasons]
 
 
 def _reported(system: System) -> list[tuple[bool, str]]:

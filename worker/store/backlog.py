@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
@@ -21,10 +22,11 @@ def abandoned_uploads(now: datetime) -> ColumnElement[bool]:
     return and_(table.c.status == Status.RECEIVING.value, table.c.lease_until < now)
 
 
-def held_before(moment: datetime) -> ColumnElement[bool]:
-    """Files that have been held in quarantine since before `moment`."""
+def held_before(moment: datetime, service: str | None, others: Collection[str]) -> ColumnElement[bool]:
+    """Files that have been held in quarantine since before `moment`: of a service, or of all but `others`."""
     held = table.c.status.in_([status.value for status in HELD])
-    return and_(held, table.c.quarantine_key.is_not(None), table.c.finished_at < moment)
+    whose = table.c.service == service if service else table.c.service.not_in(others)
+    return and_(held, table.c.quarantine_key.is_not(None), table.c.finished_at < moment, whose)
 
 
 def untidy(now: datetime) -> ColumnElement[bool]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
+from worker.keys import default_prefix
 from worker.scan import Scan
 from worker.store.database import Database
 from worker.store.rows import scan_from
@@ -17,9 +18,10 @@ def in_quarantine() -> ColumnElement[bool]:
     return scans.c.quarantine_key.is_not(None)
 
 
-def of_service(service: str) -> ColumnElement[bool]:
-    """Scans of one service."""
-    return scans.c.service == service
+def under(prefix: str) -> ColumnElement[bool]:
+    """Scans whose clean keys begin with this, before their id."""
+    by_default = and_(scans.c.clean_prefix.is_(None), scans.c.service == prefix.removesuffix("/"))
+    return or_(scans.c.clean_prefix == prefix, by_default)
 
 
 def walk(database: Database, condition: ColumnElement[bool], page_size: int) -> Iterator[Scan]:
@@ -39,7 +41,9 @@ def walk(database: Database, condition: ColumnElement[bool], page_size: int) -> 
         last = found[-1].id
 
 
-def service_names(database: Database) -> list[str]:
-    """Everybody whose files there may be."""
+def clean_prefixes(database: Database) -> list[str]:
+    """What clean keys may begin with, before the id: of every service, and under every policy there was."""
     with database.read() as connection:
-        return list(connection.execute(select(services.c.name).order_by(services.c.name)).scalars())
+        names = connection.execute(select(services.c.name)).scalars()
+        recorded = connection.execute(select(scans.c.clean_prefix).distinct()).scalars()
+        return sorted({default_prefix(name) for name in names} | {prefix for prefix in recorded if prefix})

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from worker.scan import Promoted, Reason, ReasonCode, Scan, ScannerInfo, Status, Verdict
+from worker.scan import Promoted, Reason, Scan, ScannerInfo, Status, Verdict
 
 
 def scan_from(row: RowMapping) -> Scan:
@@ -16,7 +16,7 @@ def scan_from(row: RowMapping) -> Scan:
     values: dict[str, Any] = dict(row)
     values["status"] = Status(values["status"])
     values["verdict"] = Status(values["verdict"]) if values["verdict"] else None
-    values["reasons"] = tuple(Reason(ReasonCode(each["code"]), each["message"]) for each in values["reasons"])
+    values["reasons"] = tuple(Reason(each["code"], each["message"]) for each in values["reasons"])
     values["signatures"] = tuple(values["signatures"])
     values["scanner"] = _scanner_from(values["scanner"])
     values["promoted"] = Promoted(**values["promoted"]) if values["promoted"] else None
@@ -27,7 +27,7 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
     """The columns that hold a verdict; None clears them."""
     if verdict is None:
         empty = dict.fromkeys(("verdict", "detected_type", "scanner", "promoted"))
-        return empty | {"reasons": [], "signatures": []}
+        return empty | {"reasons": [], "signatures": [], "held": False}
     return {
         "verdict": verdict.status.value,
         "reasons": [asdict(reason) for reason in verdict.reasons],
@@ -35,6 +35,7 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
         "detected_type": verdict.detected_type,
         "scanner": _scanner_values(verdict.scanner),
         "promoted": asdict(verdict.promoted) if verdict.promoted else None,
+        "held": verdict.held,
     }
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
     and_,
     desc,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -71,6 +72,7 @@ api_keys = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),  # to the minute
+    Column("lifetime", BigInteger),  # seconds, as it was asked for, and as its successors get it; NULL: for good
 )
 Index("ix_api_keys_prefix", api_keys.c.prefix)  # what people call a key by
 
@@ -95,6 +97,7 @@ scans = Table(
     Column("signatures", Json, nullable=False),
     Column("scanner", Json),
     Column("promoted", Json),
+    Column("held", Boolean, nullable=False, server_default=false()),
     Column("policy", String(64)),
     Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False),

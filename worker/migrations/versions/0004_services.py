@@ -32,17 +32,21 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_index("ix_scans_source", "scans")
     op.drop_index("ix_api_keys_prefix", "api_keys")
-    for column in ("clean_prefix", "source_etag", "source_key"):
+    for column in ("held", "clean_prefix", "source_etag", "source_key"):
         op.drop_column("scans", column)
+    op.drop_column("api_keys", "lifetime")
     op.drop_column("api_keys", "last_used_at")
 
 
 def _add_columns() -> None:
     op.add_column("api_keys", _moment("last_used_at"))
+    op.add_column("api_keys", sa.Column("lifetime", sa.BigInteger))
     op.create_index("ix_api_keys_prefix", "api_keys", ["prefix"])
     op.add_column("scans", sa.Column("source_key", sa.Text))
     op.add_column("scans", sa.Column("source_etag", sa.String(128)))
     op.add_column("scans", sa.Column("clean_prefix", sa.Text))
+    op.add_column("scans", sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.execute("UPDATE scans SET held = true WHERE 'unscannable' IN (status, verdict)")
     source = ["source_key", "source_etag"]
     op.create_index("ix_scans_source", "scans", source, unique=True, sqlite_where=SOURCED, postgresql_where=SOURCED)
 
