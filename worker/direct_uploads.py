@@ -94,8 +94,9 @@ class DirectUploads:
         self._lease = timedelta(seconds=settings.receive_lease)
 
     def promise(self, announced: Announced, size: int) -> Promise:
-        """Put a scan on record whose file of `size` bytes is to come; `receiving` until it is enqueued. The same request
-        with the same Idempotency-Key gives the same place, and a form that expires when the first one does.
+        """Put a scan on record whose file of `size` bytes is to come; `receiving` until it is enqueued.
+
+        The same request with the same Idempotency-Key has the same place, by a form that expires with the first one.
 
         Raises `FileTooLarge`, `QuotaExceeded`, `NeverWithinQuota` and `KeyReused`. The sweeper ends what never comes.
         """
