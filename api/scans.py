@@ -123,7 +123,8 @@ def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResp
     """The way to the promoted object: an address that works for a short time."""
     scan = _visible(parts, caller, scan_id)
     if scan.status in _DELETED:
-        raise Problem(HTTPStatus.GONE, "deleted", f"The bytes of this scan are deleted: it is {scan.status}.")
+        detail = f"The bytes of this scan are deleted: it is {scan.status}."
+        raise Problem(HTTPStatus.GONE, "deleted", detail, expected="a scan that is clean or released")
     if scan.status not in PROMOTED or scan.promoted is None:
         detail = f"Nothing is promoted: the scan is {scan.status}."
         waiting = not scan.status.ended
@@ -147,7 +148,8 @@ def _visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
         with parts.database.read() as connection:
             scan = scans.get(connection, scan_id)
     if scan is None or not caller.sees(scan.service):
-        raise Problem(HTTPStatus.NOT_FOUND, "scan_not_found", f"There is no scan {scan_id!r}.")
+        expected = "the id of a scan of your own service"
+        raise Problem(HTTPStatus.NOT_FOUND, "scan_not_found", f"There is no scan {scan_id!r}.", expected=expected)
     return scan
 
 

@@ -39,6 +39,7 @@ class UploadOvertaken(LazarettoError):
 
     code = "upload_overtaken"
     retryable = True
+    expected = "the same upload again"
 
 
 @dataclass(frozen=True, slots=True)
