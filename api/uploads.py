@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.auth import Submitter
@@ -54,6 +54,9 @@ _FORM = {
 }
 
 
+_Filename = Annotated[str, Path(description="What the file is called; `/` and all.", examples=["photo.jpg"])]
+
+
 def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {kind: content}}}
 
@@ -62,7 +65,7 @@ def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     "", status_code=HTTPStatus.ACCEPTED, responses=_RESPONSES, openapi_extra=_body("multipart/form-data", _FORM)
 )
 async def upload_form(request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf) -> ScanView:
-    """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object."""
+    """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object. Scope: `submit`."""
     kind = request.headers.get("content-type", "")
     body = counted(parts, caller.service, _announced(request), request.stream())
     form = UploadForm(kind, body, parts.settings.max_metadata_bytes)
@@ -78,9 +81,9 @@ async def upload_form(request: Request, response: Response, caller: Submitter, c
     openapi_extra=_body("application/octet-stream", _BINARY),
 )
 async def upload_raw(
-    filename: str, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+    filename: _Filename, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
 ) -> ScanView:
-    """Upload a file as the body itself. The name is recorded, and never a path: anything goes."""
+    """Upload a file as the body itself. The name is recorded, and never a path: anything goes. Scope: `submit`."""
     size = _announced(request)
     incoming = _incoming(request, caller, filename, request.headers.get("content-type"), size)
     return await _receive(
