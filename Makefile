@@ -13,7 +13,7 @@ help: ## list these commands
 install: $(INSTALLED) ## install what is missing: Debian packages, then .venv from the hashed lock
 
 # The stamp comes last: whatever an interruption leaves, the next `make` completes.
-$(INSTALLED): ops/locks/development.txt pyproject.toml ops/embedded/bootstrap.sh
+$(INSTALLED): ops/locks/development.txt pyproject.toml api/client/pyproject.toml ops/embedded/bootstrap.sh
 	@sh ops/embedded/bootstrap.sh
 	@touch $@
 
@@ -56,6 +56,7 @@ lint:
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@cd api/client && ../../$(BIN)/mypy --config-file ../../pyproject.toml --package lazaretto_client
 	@$(BIN)/lint-imports
 
 SANDBOX := $(wildcard tests/unit/test_images_*.py tests/unit/test_sandbox_*.py)
@@ -70,5 +71,6 @@ lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --constraint ops/locks/development.txt --output-file ops/locks/runtime.txt pyproject.toml
 
 clean: ## remove what was built; state in var/ stays
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv build *.egg-info api/client/build api/client/*.egg-info api/client/.mypy_cache
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +

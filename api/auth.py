@@ -23,7 +23,7 @@ def _caller(
     request: Request, parts: PartsOf, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
     """The caller behind the request's key, in a thread: it asks the database, and Redis where a policy limits."""
-    caller = services.identify(parts.database, credentials.credentials) if credentials else None
+    caller = services.identify(parts.database, credentials.credentials, parts.threads.submit) if credentials else None
     if caller is None:
         detail = "The API key is missing, unknown, expired or revoked."
         expected = "Authorization: Bearer <key>"

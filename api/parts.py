@@ -72,7 +72,7 @@ def make(settings: Settings) -> Parts:
         settings=settings,
         database=database,
         policies=policies,
-        quotas=Quotas(settings.redis_url.get_secret_value(), settings.connect_timeout),
+        quotas=Quotas(settings.redis_url.get_secret_value()),
         objects=objects,
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 
 from worker import telemetry
@@ -12,6 +13,8 @@ from worker.store.database import Database
 from worker.telemetry import Log
 
 TICK = 0.02  # seconds between two looks; one query for everybody who waits
+_SHARE = 10  # times as long as a look takes, until the next: many waiters, or a busy database, slow nobody else
+_LONGEST_TICK = 0.25  # seconds; whoever waits has nothing of it where looks take long
 _AWAY_SECONDS = 1.0  # before the next look at a database that was away
 
 
@@ -30,7 +33,7 @@ class Waiting:
         self._wake(set(self._waiters))
 
     async def until_ended(self, scan_id: str, seconds: float) -> None:
-        """Return when the scan has ended (or is unknown), or after `seconds`, or when we are released."""
+        """Return when the scan has ended, or after `seconds`, or when we are released."""
         if self._over:
             return
         waiter = asyncio.get_running_loop().create_future()
@@ -47,9 +50,10 @@ class Waiting:
 
     async def _look(self) -> None:
         while self._waiters:
+            begun = time.monotonic()
             try:
                 self._wake(await asyncio.to_thread(self._ended, set(self._waiters)))
-                pause = TICK
+                pause = min(_LONGEST_TICK, max(TICK, _SHARE * (time.monotonic() - begun)))
             except DatabaseUnavailable as fault:
                 telemetry.warn(Log.REQUEST_FAILED, error=fault.message)
                 pause = _AWAY_SECONDS
@@ -61,10 +65,8 @@ class Waiting:
                 waiter.set_result(None)
 
     def _ended(self, ids: set[str]) -> set[str]:
-        """Those of `ids` that have ended or are unknown; nothing is said of who comes to wait meanwhile."""
         with self._database.read() as connection:
-            found = scans.statuses(connection, ids)
-        return ids - {scan_id for scan_id, status in found.items() if not status.ended}
+            return scans.ended(connection, ids)
 
     def _forget(self, scan_id: str, waiter: asyncio.Future[None]) -> None:
         self._waiters[scan_id].discard(waiter)

@@ -24,6 +24,7 @@ from worker.policy import LimitPolicy
 from worker.telemetry import Log
 
 _AWAY_SECONDS = 5.0  # how long a Redis that did not answer is not asked
+_PATIENCE = 0.5  # seconds for connecting, and for each answer
 T = TypeVar("T")
 
 
@@ -63,17 +64,16 @@ class Quotas:
     refused request costs nothing (https://limits.readthedocs.io/en/stable/strategies.html#sliding-window-counter).
     """
 
-    def __init__(self, redis_url: str, timeout: float) -> None:
-        """`timeout` in seconds, for connecting and for each answer."""
+    def __init__(self, redis_url: str) -> None:
         self._storage = RedisStorage(
             redis_url,
             wrap_exceptions=True,
             key_prefix="lazaretto-limits",
-            socket_connect_timeout=timeout,
-            socket_timeout=timeout,
+            socket_connect_timeout=_PATIENCE,
+            socket_timeout=_PATIENCE,
         )
         self._counters = SlidingWindowCounterRateLimiter(self._storage)
-        self._away_until = 0.0
+        self._away_until, self._is_away = 0.0, False
 
     def take_request(self, service: str, limits: LimitPolicy) -> Standing | None:
         """Count one request. None: nothing limits it, or nobody can say."""
@@ -108,11 +108,18 @@ class Quotas:
         return Standing(taken, item.amount, stats.remaining if taken else 0, reset, item.get_expiry())
 
     def _asked(self, ask: Callable[[], T], otherwise: T) -> T:
+        """The answer; `otherwise` while Redis is away. Of many callers one asks again whether it still is."""
         if time.monotonic() < self._away_until:
             return otherwise
+        if self._is_away:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
         try:
-            return ask()
+            answer = ask()
         except StorageError as fault:
             self._away_until = time.monotonic() + _AWAY_SECONDS
-            telemetry.warn(Log.LIMITS_NOT_COUNTED, error=str(fault))
+            if not self._is_away:
+                telemetry.warn(Log.LIMITS_NOT_COUNTED, error=str(fault))
+            self._is_away = True
             return otherwise
+        self._is_away, self._away_until = False, 0.0
+        return answer

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from sqlalchemy.exc import IntegrityError
 
@@ -44,10 +46,13 @@ class Caller:
         return service == self.service or Scope.OPERATE in self.scopes
 
 
-def identify(database: Database, key: str) -> Caller | None:
-    """The caller behind a key; None for an unknown, expired or revoked one, which ends within the same second.
+def identify(
+    database: Database, key: str, later: Callable[[Callable[[], None]], object] = lambda work: work()
+) -> Caller | None:
+    """The caller behind a key; None for an unknown, expired or revoked one, which has no effect from that moment on.
 
-    The look-up is by SHA-256: an attacker who measures time learns about a hash that they cannot steer.
+    The look-up is by SHA-256: an attacker who measures time learns about a hash that they cannot steer, and the
+    beginning of a hash leads to nobody. `later` is given what no request has to wait for.
     """
     if len(key) > _LONGEST_KEY:
         return None
@@ -57,8 +62,7 @@ def identify(database: Database, key: str) -> Caller | None:
     if found is None or not found.valid_at(now):
         return None
     if not stored.is_use_known(found, now):
-        with suppress(DatabaseUnavailable), database.write() as connection:  # nobody is turned away for it
-            stored.record_use(connection, key_hash, now)
+        later(partial(_record_use, database, key_hash))
     return Caller(found.service, found.prefix, frozenset(Scope(scope) for scope in found.scopes))
 
 
@@ -77,6 +81,11 @@ def ensure_bootstrap_key(database: Database, key: str) -> None:
                 )
     except IntegrityError:
         return  # another process was faster
+
+
+def _record_use(database: Database, key_hash: str) -> None:
+    with suppress(DatabaseUnavailable), database.write() as connection:  # the next request says so again
+        stored.record_use(connection, key_hash, clock.now())
 
 
 def hashed(key: str) -> str:

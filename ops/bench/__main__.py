@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ops.bench import sandbox_cost
+from ops.bench import sandbox_cost, waiting
 from ops.bench.row import Row
 
-_MATTERS: tuple[Callable[[], Iterable[Row]], ...] = (sandbox_cost.rows,)
+_MATTERS: tuple[Callable[[], Iterable[Row]], ...] = (sandbox_cost.rows, waiting.rows)
 _OUT = "var/bench.json"  # LAZARETTO_BENCH_OUT overrides
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
+import lazaretto_client
 from ops.cli import installation, keys, policy, reconcile, scans, services, submit, system, webhooks
-from ops.cli.client import ApiFault
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -31,7 +31,7 @@ def main() -> None:
     installation.find()
     try:
         app()
-    except (LazarettoError, ApiFault) as fault:
+    except (LazarettoError, lazaretto_client.LazarettoError) as fault:
         expected = f" (expected: {fault.expected})" if fault.expected else ""
         typer.echo(f"lazaretto: {fault}{expected}", err=True)
         raise SystemExit(2) from None

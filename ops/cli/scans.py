@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from ops.cli import tables
-from ops.cli.client import Api
+from ops.cli.client import connect
 from ops.cli.system import seconds
 
 app = typer.Typer(help="Look at scans.", no_args_is_help=True)
@@ -28,12 +28,14 @@ def list_scans(
     as_json: Annotated[bool, typer.Option("--json", help="Print the page as JSON.")] = False,
 ) -> None:
     """Scans, newest first."""
-    begin = (datetime.now(UTC) - timedelta(seconds=since)).isoformat() if since else None
-    page = Api().get("/v1/scans", status=status, service=service, sha256=sha256, since=begin, limit=limit)
+    begin = datetime.now(UTC) - timedelta(seconds=since) if since else None
+    with connect(retries=0) as lazaretto:
+        page = lazaretto.page(status=status or (), service=service, sha256=sha256, since=begin, limit=limit)
+    items = [dict(scan.raw) for scan in page.items]
     if as_json:
-        typer.echo(json.dumps(page, indent=2))
+        typer.echo(json.dumps({"items": items, "next_cursor": page.next_cursor}, indent=2))
     else:
-        tables.show(page["items"], tables.console())
+        tables.show(items, tables.console())
 
 
 @app.command("show")
@@ -42,8 +44,9 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print scan and events as JSON.")] = False,
 ) -> None:
     """One scan and its story."""
-    api = Api()
-    scan, events = api.get(f"/v1/scans/{scan_id}"), api.get(f"/v1/scans/{scan_id}/events")["items"]
+    with connect(retries=0) as lazaretto:
+        scan = lazaretto.get(scan_id).raw
+        events = [event.raw for event in lazaretto.events(scan_id)]
     if as_json:
         typer.echo(json.dumps({"scan": scan, "events": events}, indent=2))
         return

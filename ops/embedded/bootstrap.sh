@@ -54,4 +54,4 @@ echo 'installing the Python environment from ops/locks/development.txt'
 python3 -m venv .venv
 pip='.venv/bin/python -m pip --quiet --disable-pip-version-check install'
 $pip --require-hashes --requirement ops/locks/development.txt
-$pip --no-deps --no-build-isolation --editable .
+$pip --no-deps --no-build-isolation --editable . --editable api/client
