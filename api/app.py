@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import health, openapi, parts, problems, scans, uploads
+from api import direct_uploads, health, openapi, parts, problems, scans, uploads
 from api.bodies import SmallBodies
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (uploads, scans, health):
+    for module in (direct_uploads, uploads, scans, health):
         app.include_router(module.router)
     problems.install(app)
     app.add_middleware(SmallBodies)

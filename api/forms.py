@@ -128,15 +128,23 @@ class UploadForm:
 def parse_metadata(text: bytes) -> dict[str, Any]:
     """A JSON object that every database can hold. Raises `Problem`."""
     try:
+        return storable(text)
+    except ValueError as fault:
+        raise _malformed(f"`metadata` {fault}.") from fault
+
+
+def storable(text: bytes) -> dict[str, Any]:
+    """A JSON object that every database can hold. Raises `ValueError`, which says what it is instead."""
+    try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         _check_depth(value)
-        storable = all(recordable(each, len(each)) == each for each in _strings(value))
+        kept = all(recordable(each, len(each)) == each for each in _strings(value))
     except (ValueError, RecursionError) as fault:
-        raise _malformed(f"`metadata` is not JSON: {fault}.") from fault
+        raise ValueError(f"is not JSON: {fault}") from fault
     if not isinstance(value, dict):
-        raise _malformed("`metadata` is not a JSON object.")
-    if not storable:
-        raise _malformed("`metadata` holds a NUL or half a surrogate pair, which no database keeps.")
+        raise ValueError("is not a JSON object")  # noqa: TRY004 - the kind of fault is the caller's to say
+    if not kept:
+        raise ValueError("holds a NUL or half a surrogate pair, which no database keeps")
     return value
 
 

@@ -14,6 +14,7 @@ from api.waiting import Waiting
 from worker import migrations, services, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
+from worker.direct_uploads import DirectUploads
 from worker.errors import Permanent
 from worker.hints import Hints
 from worker.intake import Intake
@@ -39,6 +40,7 @@ class Parts:
     objects: ObjectStore
     queue: TaskQueue
     intake: Intake
+    direct_uploads: DirectUploads
     operations: Operations
     hints: Hints
     waiting: Waiting
@@ -68,14 +70,16 @@ def make(settings: Settings) -> Parts:
     queue = TaskQueue(settings)
     policies = Policies(settings.policy_file)
     signing.ensure_all(database, policies)
+    quotas = Quotas(settings.redis_url.get_secret_value())
     return Parts(
         settings=settings,
         database=database,
         policies=policies,
-        quotas=Quotas(settings.redis_url.get_secret_value()),
+        quotas=quotas,
         objects=objects,
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),
+        direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
         operations=Operations(database, objects, settings),
         hints=Hints(queue, policies),
         waiting=Waiting(database),

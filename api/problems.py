@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from api.methods import allowed_methods
 from worker import telemetry
 from worker.body import FileTooLarge, UploadStalled
+from worker.direct_uploads import NothingThere, NotUploadedYet
 from worker.errors import Internal, LazarettoError, Transient
 from worker.idempotency import KeyInFlight, KeyReused
 from worker.intake import UploadOvertaken
@@ -25,6 +26,8 @@ from worker.telemetry import Log
 
 RETRY_SECONDS = 5
 _STATUS: dict[type[LazarettoError], HTTPStatus] = {
+    NothingThere: HTTPStatus.NOT_FOUND,
+    NotUploadedYet: HTTPStatus.CONFLICT,
     FileTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     QuotaExceeded: HTTPStatus.TOO_MANY_REQUESTS,
     NeverWithinQuota: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Collection
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
@@ -16,8 +18,11 @@ import redis
 from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
+from worker.direct_uploads import Announced, DirectUploads
 from worker.intake import Incoming, Intake
+from worker.keys import INCOMING
 from worker.policies import Policies
+from worker.quotas import Quotas
 from worker.scan import Event, Scan
 from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
@@ -109,6 +114,18 @@ class System:
     def intake(self) -> Intake:
         policies = Policies(self.settings.policy_file)
         return Intake(self.database, self.objects, self.queue, policies, self.settings)
+
+    def direct_uploads(self, quotas: Quotas) -> DirectUploads:
+        policies = Policies(self.settings.policy_file)
+        return DirectUploads(self.database, self.objects, self.queue, policies, quotas, self.settings)
+
+    def upload_direct(self, data: bytes, filename: str) -> Scan:
+        """Write a file where the service writes, and have it enqueued."""
+        key = f"{INCOMING}{SERVICE}/{uuid4()}/{filename}"
+        self.objects.put(self.settings.quarantine_bucket, key, data)
+        with closing(Quotas(self.settings.redis_url.get_secret_value())) as quotas:
+            said = Announced(SERVICE, "service:default", "request-1", filename)
+            return self.direct_uploads(quotas).enqueue(key, said)
 
     def upload(
         self, data: bytes, filename: str = "file.txt", declared: str | None = None, service: str = SERVICE

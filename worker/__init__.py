@@ -6,11 +6,13 @@ The domain      `scan` (states, and who moves them), `media_types`, `policy` (th
                 stand, and `policies`: as they stand now), `decide` (findings → verdict), `retries`, `keys`, `errors`,
                 `views` (a scan as everybody outside sees it)
 Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
-                `idempotency`: sent twice, taken in once), `pipeline` (the whole path, top to bottom), `sweep`
-                (recovery), `reconcile` (buckets against database), `operations` (what owners and operators ask for),
-                `services`, `api_keys` and `quotas` (who may ask, for what, and how often), `deliver` (webhooks, one
-                after the other), `webhooks` (what operators ask for about them)
-Steps           `inspect` (with `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
+                `idempotency`: sent twice, taken in once), `direct_uploads` (files that reach the bucket without us;
+                `sources` tells where), `pipeline` (the whole path, top to bottom), `sweep` (recovery), `reconcile`
+                (buckets against database), `operations` (what owners and operators ask for), `services`, `api_keys`
+                and `quotas` (who may ask, for what, and how often), `deliver` (webhooks, one after the other),
+                `webhooks` (what operators ask for about them)
+Steps           `handover` (to the queue), `seal` (a direct upload, out of its service's hands), `inspect` (with
+                `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
 Who has a scan  `custody` (taken and given back; with `gate`: may one be begun now? and `setback`: what follows a
                 fault), `lease` (held, renewed, over)
 Webhooks        `store.outbox` (each end of a decision puts one on record), `hints` (there is something to deliver),

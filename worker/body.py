@@ -31,7 +31,7 @@ class Body:
         """`announced`: bytes, where the client said so. `idle_timeout`: seconds. Raises `FileTooLarge`."""
         self._stream, self._max_size, self._idle_timeout = stream, max_size, idle_timeout
         self._size = 0
-        self._check(announced or 0)
+        check_size(announced or 0, max_size)
 
     async def next(self) -> bytes:
         """The next bytes; empty at the end. Raises `FileTooLarge`, `UploadStalled` and whatever the stream does."""
@@ -40,14 +40,15 @@ class Body:
                 async for chunk in self._stream:
                     if chunk:
                         self._size += len(chunk)
-                        self._check(self._size)
+                        check_size(self._size, self._max_size)
                         return chunk
         except TimeoutError:
             message = f"The upload sent nothing for {self._idle_timeout:g} s; it can be sent again."
             raise UploadStalled(message) from None
         return b""
 
-    def _check(self, size: int) -> None:
-        if size > self._max_size:
-            message = f"The file is larger than {self._max_size} bytes."
-            raise FileTooLarge(message, expected=f"a file of at most {self._max_size} bytes")
+
+def check_size(size: int, limit: int) -> None:
+    """Raises `FileTooLarge` where a file of `size` bytes is larger than `limit`."""
+    if size > limit:
+        raise FileTooLarge(f"The file is larger than {limit} bytes.", expected=f"a file of at most {limit} bytes")

@@ -58,23 +58,31 @@ class Inspector:
     def fetch(self, content: Content, check: Callable[[], None]) -> Scratch:
         """The exact bytes on record, frozen. Raises `ContentChanged` for any others, and whatever `check` raises,
         which is called all along."""
-        file = self._scratch(content.size)
+        file, sha256 = self.fetch_new(content.key, content.size, content.etag, check)
+        if sha256 != content.sha256:
+            file.close()
+            raise ContentChanged
+        return file
+
+    def fetch_new(self, key: str, size: int, etag: str, check: Callable[[], None]) -> tuple[Scratch, str]:
+        """Bytes that nobody has looked at yet, frozen, and their SHA-256. Raises as `fetch` does."""
+        file = self._scratch(size)
         try:
-            hashed, left = hashlib.sha256(), content.size
-            for chunk in self._objects.fetch(self._bucket, content.key, content.etag):
+            hashed, left = hashlib.sha256(), size
+            for chunk in self._objects.fetch(self._bucket, key, etag):
                 check()
                 hashed.update(chunk)
                 left -= len(chunk)
                 if left < 0:
                     raise ContentChanged
                 file.write(chunk)
-            if left or hashed.hexdigest() != content.sha256:
+            if left:
                 raise ContentChanged
             file.freeze()
         except BaseException:
             file.close()
             raise
-        return file
+        return file, hashed.hexdigest()
 
     def inspect(self, file: Scratch, scan: Scan, policy: Policy) -> Inspection:
         """Look at a fetched file from every side. Raises what the scanner and the sandbox raise."""

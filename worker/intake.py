@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +18,8 @@ from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.body import Body, FileTooLarge
-from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, QueueUnavailable, StoreUnavailable
+from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, StoreUnavailable
+from worker.handover import hand_over
 from worker.hints import Hints
 from worker.idempotency import UNCLAIMED, Claim
 from worker.keys import default_prefix, sealed_key
@@ -31,7 +31,7 @@ from worker.store import claims, scans
 from worker.store.database import Database
 from worker.telemetry import Log
 
-_LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
+LONGEST_TYPE = 255  # characters; RFC 6838 allows 127 + 1 + 127
 
 
 class UploadOvertaken(LazarettoError):
@@ -156,7 +156,7 @@ class Intake:
             service=incoming.service,
             status=Status.RECEIVING,
             filename=recordable(incoming.filename, self._settings.max_filename_characters),
-            declared_type=recordable(incoming.declared_type or "", _LONGEST_TYPE) or None,
+            declared_type=recordable(incoming.declared_type or "", LONGEST_TYPE) or None,
             created_at=moment,
             updated_at=moment,
             quarantine_key=sealed_key(scan_id),
@@ -191,17 +191,8 @@ class Intake:
                 raise UploadOvertaken
             claim.bind(connection, scan.id, fields, content.sha256)
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=content.size)
-        self._enqueue(accepted)
+        hand_over(self._database, self._queue, accepted)
         return accepted
-
-    def _enqueue(self, scan: Scan) -> None:
-        """The upload is safe whether or not this works; where it does not, the sweeper should know at once."""
-        try:
-            self._queue.enqueue(scan.id)
-        except QueueUnavailable as fault:
-            telemetry.warn(Log.ENQUEUE_FAILED, scan_id=scan.id, error=fault.message)
-            with suppress(DatabaseUnavailable), self._database.write() as connection:
-                scans.amend(connection, scan.id, enqueued_at=None)
 
     async def _give_up(self, scan: Scan, writer: QuarantineWriter, fault: BaseException) -> None:
         """End the row first: only whoever ends it may delete the bytes, which may just have been accepted. From then

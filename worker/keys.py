@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from worker.scan import Scan
 
 SEALED = "sealed/"  # in quarantine: only we write there; no presigned form and no service reaches it
 
 INCOMING = "incoming/"  # in quarantine: where services write, each under its own name
 
+_LONGEST = 1024  # bytes of a key in UTF-8 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)
+
 
 def sealed_key(scan_id: str) -> str:
     """Where the bytes lie that a verdict is about."""
     return SEALED + scan_id
+
+
+def promised_key(service: str, scan_id: str) -> str:
+    """Where the holder of a presigned form puts the bytes of one scan, and nobody those of another."""
+    return f"{INCOMING}{service}/{scan_id}"
+
+
+def is_promised(scan: Scan) -> bool:
+    """Was its place promised before there were bytes?"""
+    return scan.source_key == promised_key(scan.service, scan.id)
+
+
+def is_incoming_of(service: str, key: str) -> bool:
+    """Is this a key under the service's own prefix, for every store that may hold it?
+
+    Stores on file systems take `.`, `..`, empty segments and backslashes for a path, which may lead elsewhere:
+    SeaweedFS 4 answers `a//x` with what lies at `a/x`, and refuses the others.
+    """
+    prefix = f"{INCOMING}{service}/"
+    segments = key.removeprefix(prefix).split("/")
+    return (
+        key.startswith(prefix)
+        and len(key.encode("utf-8", "surrogatepass")) <= _LONGEST
+        and not {"", ".", ".."}.intersection(segments)
+        and not any(each == "\\" or unicodedata.category(each) in ("Cc", "Cs") for each in key)
+    )
 
 
 def clean_prefix(scan: Scan) -> str:

@@ -24,6 +24,7 @@ from worker.policies import Policies
 from worker.policy import Policy
 from worker.scan import Cause, Content, Mover, Promoted, Reason, ReasonCode, Scan, Status, Verdict
 from worker.scratch import Scratch
+from worker.seal import Sealer
 from worker.settings import Settings
 from worker.settle import Settler
 from worker.store import claims
@@ -39,12 +40,14 @@ class Pipeline:
         self,
         database: Database,
         custody: Custody,
+        sealer: Sealer,
         inspector: Inspector,
         settler: Settler,
         policies: Policies,
         settings: Settings,
     ) -> None:
-        self._database, self._custody, self._inspector, self._settler = database, custody, inspector, settler
+        self._database, self._custody = database, custody
+        self._sealer, self._inspector, self._settler = sealer, inspector, settler
         self._policies, self._settings = policies, settings
         self._lease: Lease | None = None
         self._stopping = False
@@ -95,29 +98,41 @@ class Pipeline:
         with ExitStack() as desk:  # whatever is fetched or made lies here until the end
             proven: Scratch | None = None
             if not resumed:
-                verdict, proven = self._examine(scan, policy, lease, desk)
+                scan, verdict, proven = self._examine(scan, policy, lease, desk)
                 scan = self._record(scan, policy, verdict)
 
             def bytes_to_promote() -> Scratch:
                 return proven or self._made_again(scan, policy, lease, desk)
 
             try:
-                self._settler.settle(scan, _content(scan), lease, bytes_to_promote, resumed)
+                self._settler.settle(scan, _key(scan), lease, bytes_to_promote, resumed)
             except ContentChanged:
                 scan = self._condemned(scan)
-                self._settler.delete(_content(scan), lease)
+                self._settler.delete(_key(scan), lease)
+            self._sealer.remove_source(scan, lease)
             self._finish(scan)
 
-    def _examine(self, scan: Scan, policy: Policy, lease: Lease, desk: ExitStack) -> tuple[Verdict, Scratch | None]:
-        """inspect ▸ decide; and the bytes that the verdict would promote."""
-        try:
-            file = desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
-        except ContentChanged:
-            return Verdict(Status.REJECTED, (_changed(),)), None
+    def _examine(
+        self, scan: Scan, policy: Policy, lease: Lease, desk: ExitStack
+    ) -> tuple[Scan, Verdict, Scratch | None]:
+        """inspect ▸ decide; and the bytes that the verdict would promote. The scan may be sealed by now."""
+        fetched = self._fetched(scan, policy, lease, desk)
+        if isinstance(fetched, Reason):
+            return scan, Verdict(fetched.status, (fetched,)), None
+        scan, file = fetched
         inspection = self._inspector.inspect(file, scan, policy)
         picture = inspection.picture and desk.enter_context(inspection.picture.file)
         lease.check()
-        return self._verdict(scan, policy, inspection), picture or file
+        return scan, self._verdict(scan, policy, inspection), picture or file
+
+    def _fetched(self, scan: Scan, policy: Policy, lease: Lease, desk: ExitStack) -> tuple[Scan, Scratch] | Reason:
+        """The exact bytes that the verdict will be about; or why there will be no look at them."""
+        if scan.source_key is not None and not scan.sealed:
+            return self._sealer.seal(scan, policy.max_size, lease, desk)
+        try:
+            return scan, desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
+        except ContentChanged:
+            return _changed()
 
     def _made_again(self, scan: Scan, policy: Policy, lease: Lease, desk: ExitStack) -> Scratch:
         """The bytes to promote by a verdict that another worker recorded, whose object is not there yet.
@@ -180,11 +195,18 @@ class Pipeline:
             return claims.move(connection, scan, target, Cause(Mover.WORKER, why, self._custody.actor), **values)
 
 
+def _key(scan: Scan) -> str:
+    """Where its bytes lie in quarantine. Raises `Permanent` where the record does not say."""
+    if scan.quarantine_key is None:
+        raise Permanent(f"the record of {scan.id} does not say where its bytes are")
+    return scan.quarantine_key
+
+
 def _content(scan: Scan) -> Content:
     """The exact bytes on record. Raises `Permanent` where the record does not say."""
-    if scan.quarantine_key is None or scan.size is None or scan.sha256 is None or scan.etag is None:
+    if scan.size is None or scan.sha256 is None or scan.etag is None:
         raise Permanent(f"the record of {scan.id} does not say which bytes it is about")
-    return Content(scan.quarantine_key, scan.size, scan.sha256, scan.etag)
+    return Content(_key(scan), scan.size, scan.sha256, scan.etag)
 
 
 def _changed() -> Reason:

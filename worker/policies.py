@@ -12,6 +12,7 @@ from worker.policy import Policy
 from worker.policy_file import PolicyFault, PolicyFile
 from worker.telemetry import Log
 
+_QUIET_SECONDS = 0.3  # since the last write to it
 _LOOK_SECONDS = 0.5  # between two looks at the file; one costs microseconds
 
 
@@ -45,12 +46,13 @@ class Policies:
         """Which policy is in force. Raises `PolicyFault` where the file has been changed for one that is not."""
         in_force = self.file.fingerprint
         if self._fault:
-            raise LazarettoError(f"policy {in_force} stays in force; {self._fault.message}")
+            count = len(self._fault.faults)
+            raise LazarettoError(f"policy {in_force} stays in force: the file has {count} faults, see the log")
         return f"policy {in_force} is in force"
 
     def _look(self) -> None:
         stamp = _stamp(self._path)
-        if stamp == self._seen:
+        if stamp == self._seen or _is_being_written(stamp):
             return
         self._seen = stamp
         try:
@@ -59,6 +61,11 @@ class Policies:
         except PolicyFault as fault:
             self._fault = fault
             telemetry.alarm(Log.POLICY_REFUSED, faults=fault.faults, in_force=self._file.fingerprint)
+
+
+def _is_being_written(stamp: tuple[int, ...]) -> bool:
+    """Half of a file may be in order, and lack a service."""
+    return bool(stamp) and 0 <= time.time() - stamp[2] / 1e9 < _QUIET_SECONDS
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from itertools import groupby
 from worker import clock
 from worker.adapters.object_store import Listed, ObjectStore, Place
 from worker.errors import Permanent
-from worker.keys import INCOMING, SEALED, scan_id_in
+from worker.keys import INCOMING, SEALED, is_promised, scan_id_in
 from worker.scan import HELD, PROMOTED, Scan, Status
 from worker.settings import Settings
 from worker.store import inventory, scans
@@ -131,7 +131,7 @@ class Reconciler:
             if scan is None or scan.quarantine_key is None:
                 finding = Finding.LEFTOVER if scan else Finding.ORPHANED
                 yield Found(finding, Place(self._quarantine, each.key), scan_id)
-        if scan and scan.quarantine_key and scan.status in _NEEDS_BYTES and not listed:
+        if scan and scan.quarantine_key and not listed and _must_be_sealed(scan):
             yield Found(Finding.MISSING, Place(self._quarantine, scan.quarantine_key), scan_id)
 
     def _promoted(self, prefix: str, deeper: set[str]) -> Iterator[Found]:
@@ -163,7 +163,17 @@ class Reconciler:
         limit = clock.now() - self._claim_within
         for each in self._listed(self._quarantine, INCOMING):
             if each.modified < limit:
-                yield Found(Finding.UNCLAIMED, Place(self._quarantine, each.key), None)
+                yield from self._judge_incoming(each)
+
+    def _judge_incoming(self, listed: Listed) -> Iterator[Found]:
+        """A promised place is its scan's alone; under any other key the service may have written the next file."""
+        with self._database.read() as connection:
+            owners = scans.from_source(connection, listed.key)
+        if any(not scan.status.ended or (scan.status in HELD and not scan.sealed) for scan in owners):
+            return
+        place, promised = Place(self._quarantine, listed.key), next(filter(is_promised, owners), None)
+        finding = Finding.LEFTOVER if promised else Finding.UNCLAIMED
+        yield Found(finding, place, promised.id if promised else None)
 
     def _strangers(self, bucket: str, known: set[str]) -> Iterator[Found]:
         """What lies under prefixes that were nobody's when the walk began, and under none."""
@@ -221,8 +231,8 @@ class Reconciler:
         limit = clock.now() - self._recent
         if any(each.modified > limit for each in now) or (scan and (scan.updated_at > limit or scan.tidy_at)):
             return False
-        if suspect.finding is Finding.UNCLAIMED:
-            return bool(now)
+        if suspect.place.key.startswith(INCOMING) and suspect.place.bucket == self._quarantine:
+            return suspect in [found for each in now for found in self._judge_incoming(each)]
         return suspect in self._judge(suspect.place.bucket)(scan, now, suspect.scan_id)
 
     def _judge(self, bucket: str) -> Judge:
@@ -235,6 +245,11 @@ class Reconciler:
     def _scan(self, scan_id: str) -> Scan | None:
         with self._database.read() as connection:
             return scans.get(connection, scan_id)
+
+
+def _must_be_sealed(scan: Scan) -> bool:
+    """Until a worker has sealed it, a direct upload is still where the service put it."""
+    return scan.status in _NEEDS_BYTES and (scan.sealed or scan.source_key is None)
 
 
 def _id_in(prefix: str, listed: Listed) -> str:

@@ -58,6 +58,7 @@ _S, _M = Status, Mover
 
 TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.RECEIVING, _S.QUEUED, _M.INTAKE, "every byte is in quarantine"),
+    Transition(_S.RECEIVING, _S.QUEUED, _M.SERVICE, "the promised upload is there"),
     Transition(_S.RECEIVING, _S.REJECTED, _M.INTAKE, "the upload broke the size limit"),
     Transition(_S.RECEIVING, _S.EXPIRED, _M.INTAKE, "the client hung up"),
     Transition(_S.RECEIVING, _S.EXPIRED, _M.SWEEPER, "the upload was abandoned"),
@@ -200,6 +201,11 @@ class Scan:
     enqueued_at: datetime | None = None
     tidy_at: datetime | None = None  # when the sweeper looks, after the end, that the buckets hold what they should
     finished_at: datetime | None = None
+
+    @property
+    def sealed(self) -> bool:
+        """Are its bytes on record, and where nobody but us can write? Else they are still at `source_key`, if any."""
+        return self.sha256 is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     upload_idle_timeout: float = Field(60, gt=0, description="an upload that sends nothing for so long ends")
     max_metadata_bytes: int = Field(16 * 1024, description="the JSON object a service may attach")
     max_filename_characters: int = Field(4096, description="longer names are cut, which the record shows")
+    presigned_seconds: int = Field(
+        900, gt=0, le=604800, description="how long an upload form works; the slowest upload must fit in"
+    )
     content_url_seconds: int = Field(60, description="how long a download address works")
 
     # Work

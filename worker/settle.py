@@ -8,7 +8,7 @@ from functools import partial
 from worker.adapters.object_store import Exactly, Label, ObjectStore, Place
 from worker.errors import Permanent
 from worker.lease import Lease
-from worker.scan import Content, Promoted, Scan, ScannerInfo, Status
+from worker.scan import Promoted, Scan, ScannerInfo, Status
 from worker.scratch import Scratch
 
 
@@ -19,8 +19,8 @@ class Settler:
         """`quarantine`: the bucket. `call_seconds`: how much of the lease must be left before a call to the store."""
         self._objects, self._quarantine, self._call_seconds = objects, quarantine, call_seconds
 
-    def settle(self, scan: Scan, content: Content, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
-        """Make the buckets say what the verdict says. Nothing is in quarantine afterwards, unless it is held.
+    def settle(self, scan: Scan, key: str, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
+        """Make the buckets say what the verdict says. Nothing is at `key` in quarantine afterwards, unless it is held.
 
         `proven` gives the very bytes that were proven clean, or the image made of them. They are written, not copied
         inside the store: whatever lies in quarantine by now, nobody has looked at it.
@@ -30,13 +30,13 @@ class Settler:
             return
         if scan.verdict is Status.CLEAN:
             self._promote(scan, lease, proven, resumed)
-        self.delete(content, lease)
+        self.delete(key, lease)
 
-    def delete(self, content: Content, lease: Lease) -> None:
+    def delete(self, key: str, lease: Lease) -> None:
         """Whatever lies there now, also nothing."""
         with lease.effects():
             lease.check(self._call_seconds)
-            self._objects.delete(self._quarantine, content.key)
+            self._objects.delete(self._quarantine, key)
 
     def _promote(self, scan: Scan, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
         target = scan.promoted

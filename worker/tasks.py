@@ -17,6 +17,7 @@ from worker.gate import Gate
 from worker.hints import Hints
 from worker.pipeline import Pipeline
 from worker.policies import Policies
+from worker.seal import Sealer
 from worker.settings import Settings, load
 from worker.settle import Settler
 from worker.store import scans
@@ -35,9 +36,10 @@ class Parts:
         self.scanners = make_scanners(settings, self.database, lambda: policies.file.largest_upload)
         self.sandbox = make_sandbox(settings)
         inspector = make_inspector(settings, objects, self.scanners, self.sandbox)
-        settler = Settler(objects, quarantine=settings.quarantine_bucket, call_seconds=settings.s3_call_limit)
+        where: Any = {"quarantine": settings.quarantine_bucket, "call_seconds": settings.s3_call_limit}
+        sealer, settler = Sealer(self.database, objects, inspector, **where), Settler(objects, **where)
         custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
-        self.pipeline = Pipeline(self.database, custody, inspector, settler, policies, settings)
+        self.pipeline = Pipeline(self.database, custody, sealer, inspector, settler, policies, settings)
         self.queue = TaskQueue(settings)
         self._hints = Hints(self.queue, policies)
 

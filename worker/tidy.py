@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from worker import clock
+from worker import clock, sources
 from worker.adapters.object_store import ObjectStore
-from worker.keys import clean_prefix, decision_of, sealed_key
+from worker.keys import clean_prefix, decision_of, is_promised, sealed_key
 from worker.scan import HELD, PROMOTED, Scan
 from worker.settings import Settings
 from worker.store import scans
@@ -25,11 +25,14 @@ class Tidier:
         self._quarantine, self._clean = settings.quarantine_bucket, settings.clean_bucket
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._receive_lease = timedelta(seconds=settings.receive_lease)
+        self._form_life = timedelta(seconds=settings.presigned_seconds)
 
     def tidy(self, scan: Scan) -> None:
         """Empty both buckets of what `scan`, which has ended, does not own. Raises what the store raises."""
         if not _is_held(scan):
             self._empty_quarantine(scan)
+        if scan.status not in HELD or scan.sealed:  # else what is held is still where the service put it
+            sources.remove(self._objects, self._quarantine, scan)
         self._empty_clean(scan)
         self._record(scan)
 
@@ -49,9 +52,12 @@ class Tidier:
                 self._objects.delete(self._clean, key)
 
     def _record(self, scan: Scan) -> None:
-        """Once more, one lease after the end, unless that was it; an upload's own where its last byte never came."""
-        lease = self._receive_lease if scan.sha256 is None else self._lease
+        """Once more, one lease after the end, unless that was it; an upload's own where its last byte never came. A
+        form that was given out can be used again until it expires."""
+        lease = self._lease if scan.sealed else self._receive_lease
         once_more = (scan.finished_at or clock.now()) + lease
+        if is_promised(scan):
+            once_more = max(once_more, scan.created_at + self._form_life + lease)
         values = {"tidy_at": None if once_more <= clock.now() else once_more}
         if not _is_held(scan):
             values["quarantine_key"] = None

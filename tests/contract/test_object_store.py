@@ -16,7 +16,7 @@ import pytest
 
 from worker import clock
 from worker.adapters import object_store
-from worker.adapters.object_store import Exactly, Label, ObjectStore, Place
+from worker.adapters.object_store import Exactly, Form, Label, ObjectStore, Place
 from worker.errors import ContentChanged, ObjectMissing, ScratchChanged, StoreRefuses, StoreUnavailable
 
 SMALLEST_PART = 5 * 2**20  # bytes; S3 takes no smaller one, but as the last
@@ -204,3 +204,82 @@ def test_credentials_that_do_not_fit_are_told(buckets: tuple[str, str], monkeypa
     for ask in (lambda: stranger.put(buckets[0], "k", b""), lambda: stranger.check(buckets[0])):
         with pytest.raises(StoreRefuses, match="refuses us"):
             ask()
+
+
+@pytest.mark.parametrize("size", [0, 1000, 2 * SMALLEST_PART + 1], ids=["empty", "at once", "in parts"])
+def test_a_copy_is_made_inside_the_store(
+    objects: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(object_store, "COPY_PART", SMALLEST_PART)
+    data, calls = os.urandom(size), list[None]()
+    objects.put(bucket, "k?versionId=1#%2e", data)
+    found = objects.head(bucket, "k?versionId=1#%2e")
+    assert found is not None
+    source, target = Place(bucket, "k?versionId=1#%2e"), Place(bucket, "sealed")
+    copied = objects.copy(source, target, found, lambda: calls.append(None))
+    assert (copied.size, _read(objects, bucket, "sealed")) == (size, data)
+    assert len(calls) == (5 if size > SMALLEST_PART else 1), "each call is preceded by a look at the lease"
+
+
+@pytest.mark.parametrize("size", [1000, SMALLEST_PART + 1], ids=["at once", "in parts"])
+@pytest.mark.parametrize(("then", "fault"), [(b"other", ContentChanged), (None, ObjectMissing)])
+def test_a_copy_is_pinned(
+    objects: ObjectStore,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    then: bytes | None,
+    fault: type[Exception],
+) -> None:
+    monkeypatch.setattr(object_store, "COPY_PART", SMALLEST_PART)
+    objects.put(bucket, "k", bytes(size))
+    found = objects.head(bucket, "k")
+    assert found is not None
+    objects.delete(bucket, "k") if then is None else objects.put(bucket, "k", then)
+    with pytest.raises(fault):
+        objects.copy(Place(bucket, "k"), Place(bucket, "sealed"), found, _nothing)
+    assert objects.head(bucket, "sealed") is None
+    assert objects.abort_all(bucket, "sealed") == 0
+
+
+def _post(form: Form, data: bytes, **changes: str | None) -> int:
+    """The status that the store answers; a change to None leaves a field out."""
+    fields = {name: value for name, value in (dict(form.fields) | changes).items() if value is not None}
+    return httpx.post(form.url, data=fields, files={"file": ("f", data, "text/html")}).status_code
+
+
+def test_a_form_brings_what_it_is_for(objects: ObjectStore, bucket: str) -> None:
+    form = objects.upload_form(Place(bucket, "incoming/a/k"), content_type="text/plain", size=5, seconds=60)
+    assert _post(form, b"hello") in (200, 204)
+    assert _read(objects, bucket, "incoming/a/k") == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("data", "changes"),
+    [
+        (b"hello!", {}),
+        (b"hell", {}),
+        (b"", {}),
+        (b"hello", {"Content-Type": "text/html"}),
+        (b"hello", {"Content-Type": None}),
+        (b"hello", {"key": "incoming/b/k"}),
+        (b"hello", {"key": "sealed/k"}),
+        (b"hello", {"key": "incoming/a/../../sealed/k"}),
+        (b"hello", {"x-amz-meta-more": "x"}),
+        (b"hello", {"x-amz-signature": "0" * 64}),
+        (b"hello", {"policy": None}),
+    ],
+    ids=["larger", "smaller", "empty", "type", "no type", "key", "sealed", "path", "more", "signature", "no policy"],
+)
+def test_a_form_brings_nothing_else(
+    objects: ObjectStore, bucket: str, data: bytes, changes: dict[str, str | None]
+) -> None:
+    form = objects.upload_form(Place(bucket, "incoming/a/k"), content_type="text/plain", size=5, seconds=60)
+    assert 400 <= _post(form, data, **changes) < 500
+    assert list(objects.keys(bucket)) == []
+
+
+def test_a_form_that_has_expired_brings_nothing(objects: ObjectStore, bucket: str) -> None:
+    form = objects.upload_form(Place(bucket, "incoming/a/k"), content_type="text/plain", size=5, seconds=-1)
+    assert _post(form, b"hello") == 403
+    assert list(objects.keys(bucket)) == []

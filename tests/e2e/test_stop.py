@@ -23,7 +23,13 @@ import pytest
 from tests import processes
 from tests.stack import Stack, until
 
-API, WORKER, SCANNER, SANDBOX = "/uvicorn ", "/celery ", "/clamd ", "worker.sandbox.server"  # in command lines
+# What is in their command lines.
+API, WORKER, SCANNER, SANDBOX = (
+    "/uvicorn ",
+    "/celery -A worker.tasks ",
+    "/clamd ",
+    "worker.sandbox.server",
+)  # in command lines
 POOL = 2  # processes of the worker
 STOP_SECONDS = 8
 PACE = 0.25  # seconds between two uploads of a client

@@ -50,6 +50,7 @@ class File:
     data: bytes
     name: str
     outcome: Status
+    direct: bool = False  # written into the store by its service
 
 
 class Injected(Exception):
@@ -69,10 +70,13 @@ FILES = {
     "infected": File(eicar(), "invoice.txt", Status.INFECTED),
     "rejected": File(executable(), "photo.jpg", Status.REJECTED),
     "held": File(encrypted_zip(), "secret.zip", Status.UNSCANNABLE),
+    "direct": File(PDF, "direct.pdf", Status.CLEAN, direct=True),
+    "direct in parts": File(PDF.ljust(SMALL_PART + 1), "large.pdf", Status.CLEAN, direct=True),
+    "direct and held": File(encrypted_zip(), "secret.zip", Status.UNSCANNABLE, direct=True),
 }
 
 
-SOME = ("document", "photo")  # all of them in the long form
+SOME = ("document", "photo", "direct")  # all of them in the long form
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -86,13 +90,15 @@ def system(system: System, monkeypatch: pytest.MonkeyPatch) -> System:
     """With parts small enough for a file of several, and scanners that have been looked at: no canary is an effect
     of a scan."""
     monkeypatch.setattr(object_store, "PART", SMALL_PART)
+    monkeypatch.setattr(object_store, "COPY_PART", SMALL_PART)
     smaller = replace(system, settings=system.settings.model_copy(update={"part_size": SMALL_PART}))
     smaller.parts.scanners.check()
     return smaller
 
 
 def _upload(system: System, file: File) -> str:
-    return system.upload(file.data, file.name).id
+    take_in = system.upload_direct if file.direct else system.upload
+    return take_in(file.data, file.name).id
 
 
 def _scanned(system: System, file: File) -> Callable[[], object]:

@@ -49,6 +49,7 @@ _DAY = 86400.0
 def ruled(system: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     """The system, whose every process goes by `_POLICIES`."""
     monkeypatch.setattr(policies, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(policies, "_QUIET_SECONDS", 0.0)
     under_policies = system.with_settings(policy_file=system.with_policy(_POLICIES).policy_file)
     yield under_policies
     under_policies.parts.close()

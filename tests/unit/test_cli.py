@@ -31,12 +31,12 @@ def test_hostile_names_move_no_cursor() -> None:
     assert inert("Ünï çödé 文件 😀") == "Ünï çödé 文件 😀"
 
 
-@pytest.mark.parametrize(("text", "value"), [("5s", 5), ("5", 5), ("1.5m", 90), ("2h", 7200)])
+@pytest.mark.parametrize(("text", "value"), [("5s", 5), ("5", 5), ("1.5m", 90), ("2h", 7200), ("2d", 172800)])
 def test_periods(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5s", "5d", "5 s"])
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "5w", "5 s"])
 def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="expected one like"):
         seconds(text)

@@ -18,6 +18,7 @@ DEFAULT = (REPOSITORY / "ops" / "policy.toml").read_text()
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(module, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(module, "_QUIET_SECONDS", 0.0)
     path = tmp_path / "policy.toml"
     path.write_text(DEFAULT)
     return path

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
 PART = 8 * 1024 * 1024  # bytes of one call that writes a large file; two of them are in memory
+COPY_PART = 64 * 1024 * 1024  # bytes of one call that copies inside the store, which is silent meanwhile
 Before = Callable[[], None]
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
@@ -101,6 +102,14 @@ class Listed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What an upload form is sent to, and the fields it holds before the file."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """How a promoted object presents itself to whoever fetches it."""
 
@@ -154,6 +163,40 @@ class ObjectStore:
                 before()
                 parts.append(self.put_part(target.bucket, target.key, upload, len(parts) + 1, part))
             _check_same(content, size, hashed.hexdigest())
+
+    def copy(self, source: Place, target: Place, found: ObjectInfo, before: Before) -> ObjectInfo:
+        """Copy, inside the store, what `head` found; in parts where it is large. `before` is called before each call.
+
+        Raises `ContentChanged` where another object is there by now, and `ObjectMissing` where none is. Only bytes are
+        copied: what else the writer attached stays behind.
+        """
+        pinned: Any = {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": found.etag}
+        if found.size <= COPY_PART:
+            before()
+            with _faults_told(f"{source} to {target}"):
+                self._s3.copy_object(Bucket=target.bucket, Key=target.key, MetadataDirective="REPLACE", **pinned)
+        else:
+            with self._in_parts(target, found.size, None, before) as (upload, parts):
+                for start in range(0, found.size, COPY_PART):
+                    before()
+                    end = min(start + COPY_PART, found.size) - 1
+                    parts.append(self._copy_part(target, upload, len(parts) + 1, f"bytes={start}-{end}", pinned))
+        copied = self.head(*target)
+        if copied is None:
+            raise StoreUnavailable(f"{target}: the copy is not there; trying again can help")
+        return copied
+
+    def _copy_part(self, target: Place, upload: str, number: int, span: str, pinned: Any) -> str:
+        with _faults_told(str(target)):
+            answer = self._s3.upload_part_copy(
+                Bucket=target.bucket,
+                Key=target.key,
+                UploadId=upload,
+                PartNumber=number,
+                CopySourceRange=span,
+                **pinned,
+            )
+        return answer["CopyPartResult"]["ETag"]
 
     def begin(self, bucket: str, key: str, label: Label | None = None) -> str:
         """Begin a multipart upload; returns its id. Never repeated by itself: a store that was only slow would begin
@@ -227,7 +270,9 @@ class ObjectStore:
         return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"], answer["LastModified"])
 
     @contextmanager
-    def _in_parts(self, target: Place, size: int, label: Label, before: Before) -> Iterator[tuple[str, list[str]]]:
+    def _in_parts(
+        self, target: Place, size: int, label: Label | None, before: Before
+    ) -> Iterator[tuple[str, list[str]]]:
         """A multipart upload and its list of parts: completed at the end of the block, aborted on an exception."""
         before()
         upload, parts = self.begin(target.bucket, target.key, label), list[str]()
@@ -273,6 +318,20 @@ class ObjectStore:
         answer = {"ResponseContentDisposition": disposition, "ResponseContentType": media_type}
         wanted = {"Bucket": bucket, "Key": key, **answer}
         return self._public.generate_presigned_url("get_object", Params=wanted, ExpiresIn=seconds)
+
+    def upload_form(self, target: Place, *, content_type: str, size: int, seconds: int) -> Form:
+        """A form by which anybody may put one file of exactly this size and type there, for `seconds`; no call is
+        made. The store enforces it (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html).
+        """
+        kind = {"Content-Type": content_type}
+        form = self._public.generate_presigned_post(
+            target.bucket,
+            target.key,
+            Fields=dict(kind),
+            Conditions=[kind, ["content-length-range", size, size]],
+            ExpiresIn=seconds,
+        )
+        return Form(form["url"], form["fields"])
 
     def check(self, bucket: str) -> None:
         """Return if the bucket is there for us; raise what keeps us from it otherwise."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, select
 
 from worker.keys import default_prefix
 from worker.scan import Scan
@@ -20,8 +20,7 @@ def in_quarantine() -> ColumnElement[bool]:
 
 def under(prefix: str) -> ColumnElement[bool]:
     """Scans whose clean keys begin with this, before their id."""
-    by_default = and_(scans.c.clean_prefix.is_(None), scans.c.service == prefix.removesuffix("/"))
-    return or_(scans.c.clean_prefix == prefix, by_default)
+    return scans.c.clean_prefix == prefix
 
 
 def walk(database: Database, condition: ColumnElement[bool], page_size: int) -> Iterator[Scan]:

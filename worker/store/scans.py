@@ -43,6 +43,18 @@ def get(connection: Connection, scan_id: str) -> Scan | None:
     return scan_from(row) if row else None
 
 
+def of_source(connection: Connection, key: str, etag: str) -> Scan | None:
+    """The one scan of an object that a service wrote itself, if it was enqueued."""
+    same = (scans.c.source_key == key, scans.c.source_etag == etag)
+    row = connection.execute(select(scans).where(*same)).mappings().first()
+    return scan_from(row) if row else None
+
+
+def from_source(connection: Connection, key: str) -> list[Scan]:
+    """Every scan whose object lay, or is to lie, under this key."""
+    return [scan_from(row) for row in connection.execute(select(scans).where(scans.c.source_key == key)).mappings()]
+
+
 def move(
     connection: Connection,
     scan_id: str,

@@ -116,6 +116,7 @@ scans = Table(
 )
 Index("ix_scans_service_id", scans.c.service, desc(scans.c.id))  # a service's list
 Index("ix_scans_status_id", scans.c.status, desc(scans.c.id))  # a list by status
+Index("ix_scans_clean_prefix_id", scans.c.clean_prefix, scans.c.id)  # reconcile walks along the clean bucket
 Index("ix_scans_sha256", scans.c.sha256)  # what became of these bytes?
 # The sweeper: which scans does no task stand for? Few, whatever the number of rows, and of scans that wait.
 _pending = scans.c.finished_at.is_(None)

@@ -31,6 +31,7 @@ def downgrade() -> None:
     for table in ("endpoints", "delivery_attempts", "deliveries", "webhook_secrets", "idempotency_keys"):
         op.drop_table(table)
     op.drop_index("ix_scans_source", "scans")
+    op.drop_index("ix_scans_clean_prefix_id", "scans")
     op.drop_index("ix_api_keys_prefix", "api_keys")
     for column in ("held", "clean_prefix", "source_etag", "source_key"):
         op.drop_column("scans", column)
@@ -45,6 +46,8 @@ def _add_columns() -> None:
     op.add_column("scans", sa.Column("source_key", sa.Text))
     op.add_column("scans", sa.Column("source_etag", sa.String(128)))
     op.add_column("scans", sa.Column("clean_prefix", sa.Text))
+    op.execute("UPDATE scans SET clean_prefix = service || '/'")
+    op.create_index("ix_scans_clean_prefix_id", "scans", ["clean_prefix", "id"])
     op.add_column("scans", sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()))
     op.execute("UPDATE scans SET held = true WHERE 'unscannable' IN (status, verdict)")
     source = ["source_key", "source_etag"]

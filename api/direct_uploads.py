@@ -1,0 +1,129 @@
+"""Files that go straight into the object store: a form for one, and the word that one is there."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.auth import Submitter
+from api.forms import storable
+from api.once import REPLAYED, Once
+from api.parts import Parts, PartsOf
+from api.problems import Problem, documented
+from worker.direct_uploads import Announced
+from worker.idempotency import Claim
+from worker.services import Caller
+from worker.views import ScanView
+
+router = APIRouter(prefix="/v1", tags=["uploads"])
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # https://www.rfc-editor.org/rfc/rfc6838#section-4.2
+_PARAMETER = r" ?; ?[A-Za-z0-9_.+-]{1,64}=(?:[A-Za-z0-9_.+:-]{1,128}|\"[A-Za-z0-9 _.,:;/+=-]{0,128}\")"
+MediaType = Annotated[str, Field(max_length=255, pattern=rf"^{_NAME}/{_NAME}(?:{_PARAMETER}){{0,8}}$")]
+Metadata = Annotated[dict[str, Any], Field(description="A JSON object; comes back on the scan, as it is.")]
+
+
+class PromiseRequest(BaseModel):
+    """The file that is to come."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filename: str
+    content_type: MediaType = Field(examples=["image/jpeg"])
+    size: int = Field(ge=1, description="In bytes, exactly.", strict=True)
+    metadata: Metadata = {}
+
+
+class PromiseView(BaseModel):
+    """The scan, and the form: POST `fields` and then the file, as multipart/form-data, to `url`."""
+
+    scan: ScanView
+    url: str
+    fields: dict[str, str] = Field(description="Every one of them, as it is, before the field `file`.")
+    key: str = Field(description="What `POST /v1/scans` is told once the file is there.")
+    expires_at: datetime
+
+
+class ScanRequest(BaseModel):
+    """An object in quarantine."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(examples=["incoming/avatars/photo.jpg"])
+    filename: str | None = Field(None, description="Else the last part of the key.")
+    content_type: MediaType | None = None
+    metadata: Metadata = {}
+
+
+@router.post(
+    "/uploads/presigned",
+    status_code=HTTPStatus.CREATED,
+    responses=documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+)
+def promise_upload(
+    wanted: PromiseRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+) -> PromiseView:
+    """A form by which a client sends one file straight into quarantine: of this size and type, and for a while."""
+    metadata = _checked(wanted.metadata, parts)
+    announced = _announced(request, caller, wanted.filename, wanted.content_type, metadata, claim)
+    _note_replay(response, claim)
+    promise = parts.direct_uploads.promise(announced, wanted.size)
+    return PromiseView(
+        scan=ScanView.of(promise.scan),
+        url=promise.form.url,
+        fields=dict(promise.form.fields),
+        key=promise.key,
+        expires_at=promise.expires_at,
+    )
+
+
+@router.post(
+    "/scans",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+def scan_object(
+    wanted: ScanRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+) -> ScanView:
+    """Have an object scanned that lies under `incoming/` and the service's name. Safe to repeat: the same object is the
+    same scan. A promised one keeps what was said of it when it was promised."""
+    metadata, name = _checked(wanted.metadata, parts), wanted.filename or wanted.key.rpartition("/")[2]
+    announced = _announced(request, caller, name, wanted.content_type, metadata, claim)
+    _note_replay(response, claim)
+    return ScanView.of(parts.direct_uploads.enqueue(wanted.key, announced))
+
+
+def _checked(metadata: dict[str, Any], parts: Parts) -> dict[str, Any]:
+    """The same, if every database can hold it. Raises `Problem`."""
+    longest = parts.settings.max_metadata_bytes
+    try:
+        text = json.dumps(metadata, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        if len(text) <= longest:
+            return storable(text)
+        detail = f"`metadata` is longer than {longest} bytes."
+    except (ValueError, RecursionError) as fault:
+        detail = f"`metadata` {fault}."
+    expected = f"a JSON object of at most {longest} bytes"
+    raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, expected=expected)
+
+
+def _announced(
+    request: Request,
+    caller: Caller,
+    filename: str,
+    declared_type: str | None,
+    metadata: dict[str, Any],
+    claim: Claim,
+) -> Announced:
+    request_id = request.state.request_id
+    return Announced(caller.service, caller.actor, request_id, filename, declared_type, metadata, claim)
+
+
+def _note_replay(response: Response, claim: Claim) -> None:
+    if claim.is_bound:
+        response.headers.update(REPLAYED)

@@ -1,0 +1,101 @@
+"""Direct uploads over HTTP: a form, the file, and the word that it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server import Server
+from tests.system import System
+
+PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
+WANTED = {"filename": "report.pdf", "content_type": "application/pdf", "size": len(PDF), "metadata": {"order": "é"}}
+
+
+@pytest.fixture(params=["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
+    """Both kinds are under test where the use case is."""
+    return f"{request.param}:///{tmp_path / 'lazaretto.db'}"
+
+
+@pytest.fixture
+def server(system: System) -> Iterator[Server]:
+    with Server(system.settings) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+def test_from_the_form_to_the_promoted_bytes(system: System, client: httpx.Client) -> None:
+    answer = client.post("/v1/uploads/presigned", json=WANTED)
+    assert answer.status_code == 201, answer.text
+    promise = answer.json()
+    scan_id = promise["scan"]["id"]
+    assert promise["key"] == f"incoming/default/{scan_id}"
+    assert (promise["scan"]["status"], promise["scan"]["size"], promise["scan"]["metadata"]) == (
+        "receiving",
+        None,
+        {"order": "é"},
+    )
+    early = client.post("/v1/scans", json={"key": promise["key"]})
+    assert (early.status_code, early.json()["code"], early.json()["retryable"]) == (409, "not_uploaded_yet", True)
+    sent = httpx.post(promise["url"], data=promise["fields"], files={"file": ("x", PDF)})
+    assert sent.is_success, sent.text
+    for _ in range(2):
+        answer = client.post("/v1/scans", json={"key": promise["key"]})
+        assert (answer.status_code, answer.json()["id"]) == (202, scan_id)
+    assert system.deliver() == 1
+    scan = client.get(f"/v1/scans/{scan_id}").json()
+    assert (scan["status"], scan["size"], scan["filename"]) == ("clean", len(PDF), "report.pdf")
+    assert httpx.get(client.get(f"/v1/scans/{scan_id}/content").headers["location"]).content == PDF
+    assert system.quarantined() == []
+
+
+def test_another_service_learns_nothing(system: System, server: Server, client: httpx.Client) -> None:
+    promise = client.post("/v1/uploads/presigned", json=WANTED).json()
+    httpx.post(promise["url"], data=promise["fields"], files={"file": ("x", PDF)})
+    with server.client(system.key_of("other")) as other:
+        theirs = other.post("/v1/scans", json={"key": promise["key"]})
+        nothing = other.post("/v1/scans", json={"key": "incoming/other/nothing"})
+    assert theirs.status_code == nothing.status_code == 404
+    volatile = {"request_id": None}
+    assert theirs.json() | volatile == nothing.json() | volatile
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"size": 0}, 422),
+        ({"size": "77"}, 422),
+        ({"size": 2**60}, 413),
+        ({"content_type": "pdf"}, 422),
+        ({"content_type": "text/plain\r\nx: y"}, 422),
+        ({"content_type": "text/plain\n"}, 422),
+        ({"metadata": []}, 422),
+        ({"metadata": {"a": "\x00"}}, 422),
+        ({"metadata": {"a": "x" * 20_000}}, 422),
+        ({"more": 1}, 422),
+    ],
+)
+def test_what_cannot_be_promised_is_a_problem(
+    system: System, client: httpx.Client, changes: dict[str, Any], status: int
+) -> None:
+    answer = client.post("/v1/uploads/presigned", json=WANTED | changes)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+    assert system.all() == []
+
+
+def test_a_quota_counts_what_is_sent_directly(system: System) -> None:
+    limits = f"\n[services.direct.limits]\nbytes_per_day = {len(PDF)}\n"
+    with Server(system.with_policy(limits)) as server, server.client(system.key_of("direct")) as client:
+        answers = [client.post("/v1/uploads/presigned", json=WANTED).status_code for _ in range(2)]
+        system.objects.put(system.settings.quarantine_bucket, "incoming/direct/a", PDF)
+        answers.append(client.post("/v1/scans", json={"key": "incoming/direct/a"}).status_code)
+    assert answers == [201, 429, 429]

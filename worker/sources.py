@@ -1,0 +1,22 @@
+"""Where a direct upload came from: an object under `incoming/`, which others can write at any time."""
+
+from __future__ import annotations
+
+from worker.adapters.object_store import ObjectStore
+from worker.keys import is_promised
+from worker.scan import Scan
+
+
+def remove(objects: ObjectStore, bucket: str, scan: Scan) -> None:
+    """Delete what the service put there for this scan; nothing where its bytes came through intake.
+
+    A promised place is this scan's for ever, whatever lies there by now. Under a name of its own the service may have
+    written the next file meanwhile, which is another scan's: it stays. Raises `StoreUnavailable`.
+    """
+    if scan.source_key is None:
+        return
+    if not is_promised(scan):
+        found = objects.head(bucket, scan.source_key)
+        if found is None or found.etag != scan.source_etag:
+            return
+    objects.delete(bucket, scan.source_key)
