@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,14 +24,13 @@ def database_url(tmp_path: Path) -> str:
 
 def test_an_upload_that_took_all_of_a_quota_is_found_again(system: System) -> None:
     with Server(system.with_policy(_LIMITS)) as server, server.client(system.key_of("small")) as client:
-        for number, send in enumerate(
-            (
-                lambda headers: client.put("/v1/uploads/a.txt", content=bytes(1 << 19), headers=headers),
-                lambda headers: client.post("/v1/uploads", files={"file": bytes(1 << 18)}, headers=headers),
-            )
-        ):
+        uploads: list[tuple[str, str, dict[str, Any]]] = [
+            ("PUT", "/v1/uploads/a.txt", {"content": bytes(1 << 19)}),
+            ("POST", "/v1/uploads", {"files": {"file": bytes(1 << 18)}}),
+        ]
+        for number, (method, path, body) in enumerate(uploads):
             headers = {"Idempotency-Key": f"key-{number}"}
-            first, again, third = (send(headers) for _ in range(3))
+            first, again, third = (client.request(method, path, headers=headers, **body) for _ in range(3))
             assert (first.status_code, again.status_code, third.status_code) == (202, 202, 202)
             assert first.json()["id"] == again.json()["id"] == third.json()["id"]
         left = client.put("/v1/uploads/b.txt", content=bytes(1 << 19))
