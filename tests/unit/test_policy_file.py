@@ -82,6 +82,17 @@ def test_a_missing_key_is_told_at_the_table_that_lacks_it(tmp_path: Path) -> Non
         _load(tmp_path, '\n[default]\nmax_size = 1\nmax_pixels = 1\ntypes = ["image/png"]\n[services.a]\n')
 
 
+@pytest.mark.parametrize("who", ["user:s3cret@", "s3cret@", ":s3cret@"])
+def test_a_webhook_that_every_delivery_would_refuse_is_refused_and_its_password_not_shown(
+    tmp_path: Path, who: str
+) -> None:
+    with pytest.raises(PolicyFault) as refused:
+        _load(tmp_path, DEFAULT + f'[services.avatars]\nwebhook_url = "https://{who}avatars.example/"\n')
+    [fault] = refused.value.faults
+    assert f":{DEFAULT.count(chr(10)) + 2}: services.avatars.webhook_url: it holds a user name" in fault
+    assert "s3cret" not in fault
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [("[default\n", "line 1"), ("a = 1\na = 2\n", "line 2"), ("\xff", "policy.toml"), ("", "default: missing")],
