@@ -254,7 +254,7 @@ def test_a_thousand_outcomes_at_once_are_one_hint(outcomes: Outcomes) -> None:
 
 
 def test_hints_that_nobody_takes_up_do_not_fill_redis(outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dead notifier: the sweeper gives hints for days, each of which stands for ten seconds. Redis holds scans, too."""
+    """A dead notifier: the sweeper hints for days, and each hint stands for ten seconds. Redis holds scans, too."""
     monkeypatch.setattr("worker.adapters.task_queue._MOST_HINTS", 10)
     outcomes.outcome("alpha")
     for _ in range(15):
