@@ -112,3 +112,14 @@ def test_a_small_promise_is_no_way_around_the_quota(system: System) -> None:
         again = client.post("/v1/scans", json={"key": promises[0]["key"]})
     assert [answer.status_code for answer in (*answers, again)] == [202, 429, 202]
     assert answers[1].json()["code"] == "quota_exceeded"
+
+
+@pytest.mark.parametrize("path", ["/v1/uploads/presigned", "/v1/scans"])
+def test_bodies_that_are_no_json_or_too_large_are_answered_as_documented(client: httpx.Client, path: str) -> None:
+    described = client.get("/openapi.json").json()["paths"][path]["post"]["responses"]
+    answers = [
+        client.post(path, content=b"{}", headers={"Content-Type": "text/plain"}),
+        client.post(path, content=b" " * 300_000, headers={"Content-Type": "application/json"}),
+    ]
+    assert [answer.status_code for answer in answers] == [415, 413]
+    assert {"415", "413"} <= set(described)
