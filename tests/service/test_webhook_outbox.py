@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from tests.outcomes import REFUSED, Outcomes
 from tests.system import Calendar
 from worker import clock, signing
+from worker.errors import NoSuchService
 from worker.scan import TRANSITIONS, Cause, Status
 from worker.store import outbox, scans, services, webhook_secrets
 from worker.sweep_webhooks import WebhookSweeper
@@ -104,9 +105,9 @@ def test_secrets_are_exchanged_with_both_valid_for_a_while(outcomes: Outcomes, c
 
 
 def test_a_service_that_is_unknown_has_no_secret(outcomes: Outcomes) -> None:
-    with pytest.raises(signing.UnknownService, match="'nobody'"):
+    with pytest.raises(NoSuchService, match="'nobody'"):
         signing.ensure(outcomes.database, "nobody")
-    with pytest.raises(signing.UnknownService, match="'nobody'"):
+    with pytest.raises(NoSuchService, match="'nobody'"):
         signing.rotate(outcomes.database, "nobody", timedelta())
 
 
