@@ -52,7 +52,11 @@ def test_what_is_told_is_the_scan_as_everybody_sees_it(outcomes: Outcomes) -> No
     shown = outcomes.webhooks.show(delivery["id"])
     body = json.loads(shown["payload"])
     view = ScanView.of(scan).model_dump(mode="json")
-    assert body == {"type": "scan.rejected", "timestamp": scan.updated_at.isoformat(), "data": view}
+    assert body == {
+        "type": "scan.rejected",
+        "timestamp": scan.updated_at.isoformat().replace("+00:00", "Z"),
+        "data": view,
+    }
     assert delivery["id"].startswith("msg_")
     assert delivery["status"] == "pending"
 
