@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from api import direct_uploads, health, openapi, parts, problems, scans, uploads
+from api import direct_uploads, health, openapi, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for module in (direct_uploads, uploads, scans, health):
         app.include_router(module.router)
+    app.webhooks.include_router(webhooks.router)
     problems.install(app)
     app.add_middleware(SmallBodies)
     app.add_middleware(Methods, router=app.router)

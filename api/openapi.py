@@ -24,6 +24,7 @@ Every error is a problem (RFC 9457): `code` is for programs, `expected` says wha
 TAGS = [
     {"name": "uploads", "description": "Files come in."},
     {"name": "scans", "description": "What became of them, and the way to what was promoted."},
+    {"name": "webhooks", "description": "What services are told, where their policy names a URL."},
     {"name": "health", "description": "For load balancers and monitoring; no key is needed."},
 ]
 CONTACT = {"name": "Whoever operates this installation"}
@@ -90,6 +91,7 @@ def _from_routes(app: FastAPI) -> Node:
         summary=app.summary,
         description=app.description,
         routes=app.routes,
+        webhooks=app.webhooks.routes,
         tags=app.openapi_tags,
         servers=[{"url": "/", "description": "The installation that serves this document."}],
         contact=app.contact,

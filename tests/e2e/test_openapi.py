@@ -52,6 +52,11 @@ def test_everything_in_the_documentation_is_described(stack: Stack) -> None:
         assert {"400", "431", "500"} <= set(operation["responses"])
         if "security" in operation:
             assert {"401", "403", "422", "429", "503"} <= set(operation["responses"])
+    [event] = [operation for webhook in document["webhooks"].values() for operation in webhook.values()]
+    told = event["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert document["components"]["schemas"][told]["properties"]["data"] == {"$ref": "#/components/schemas/ScanView"}
+    assert {each["name"] for each in event["parameters"]} == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+    assert (event["operationId"], set(event["responses"])) == ("scan_ended", {"204", "default"})
     assert {"info", "servers"} <= set(document)
     assert {"contact", "license", "description"} <= set(document["info"])
     assert "content" not in document["paths"]["/v1/scans/{scan_id}/content"]["get"]["responses"]["307"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
+from api.webhooks import WebhookView
 from tests.outcomes import REFUSED, Outcomes
 from tests.system import Calendar
 from worker import clock, signing
@@ -57,6 +58,7 @@ def test_what_is_told_is_the_scan_as_everybody_sees_it(outcomes: Outcomes) -> No
         "timestamp": scan.updated_at.isoformat().replace("+00:00", "Z"),
         "data": view,
     }
+    assert WebhookView.model_validate(body).model_dump(mode="json") == body, "as the documentation has it"
     assert delivery["id"].startswith("msg_")
     assert delivery["status"] == "pending"
 
