@@ -35,6 +35,7 @@ _EVERYWHERE = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     HTTPStatus.INTERNAL_SERVER_ERROR,
 )
+_WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _PROBLEM = {"$ref": "#/components/schemas/ProblemBody"}
 _KEY = "Idempotency-Key"
 _REQUEST_ID = {
@@ -123,6 +124,8 @@ def _complete(operation: Node) -> None:
         each["schema"] = _not_null(each["schema"])
     responses = operation["responses"]
     for status in _EVERYWHERE:
+        responses.setdefault(str(int(status)), {})
+    for status in _WITH_BODY if "requestBody" in operation else ():
         responses.setdefault(str(int(status)), {})
     if any(each["name"] == _KEY for each in parameters):
         responses.setdefault(str(int(HTTPStatus.CONFLICT)), {})
