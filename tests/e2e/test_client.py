@@ -48,6 +48,20 @@ def test_from_upload_to_download(lazaretto: Lazaretto, tmp_path: Path) -> None:
     assert steps[-1] == ("settling", "clean")
 
 
+def test_a_direct_upload_comes_to_the_same(lazaretto: Lazaretto, tmp_path: Path) -> None:
+    path, clean = tmp_path / "photo.jpg", tmp_path / "clean.jpg"
+    path.write_bytes(photo())
+    accepted = lazaretto.upload_direct(path, metadata={"user": 7}, idempotency_key=(key := secrets.token_hex(16)))
+    scan = lazaretto.wait(accepted.id, PATIENCE)
+    assert (scan.status, scan.filename, scan.metadata) == ("clean", "photo.jpg", {"user": 7})
+    lazaretto.download(scan.id, clean)
+    assert b"GPS" not in clean.read_bytes()
+    assert lazaretto.upload_direct(path, metadata={"user": 7}, idempotency_key=key).id == scan.id
+    with pytest.raises(Problem) as refused:
+        lazaretto.enqueue("incoming/somebody-else/a.jpg")
+    assert (refused.value.status, refused.value.code) == (404, "object_not_found")
+
+
 def test_what_is_infected_says_so(lazaretto: Lazaretto) -> None:
     scan = lazaretto.wait(lazaretto.upload(eicar(), filename="a.txt").id, PATIENCE)
     assert (scan.status, scan.passed, [reason.code for reason in scan.reasons]) == (

@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from worker.adapters.s3_faults import faults_told
 from worker.errors import (
-    ContentChanged,
     LazarettoError,
     ObjectMissing,
-    Permanent,
     ScratchChanged,
     StoreRefuses,
     StoreUnavailable,
@@ -37,33 +35,6 @@ CHUNK = 1024 * 1024  # bytes per read of a fetch
 PART = 8 * 1024 * 1024  # bytes of one call that writes a large file; two of them are in memory
 COPY_PART = 64 * 1024 * 1024  # bytes of one call that copies inside the store, which is silent meanwhile
 Before = Callable[[], None]
-_MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
-_CHANGED = frozenset({"PreconditionFailed", "412"})
-_PASSING = frozenset({408, 409, 425, 429})  # client errors that are over when the rush is
-# About us, not about this call (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html); "400" and "403"
-# are all that an answer without a body, to HEAD, says.
-_REFUSED = frozenset(
-    {
-        "400",
-        "401",
-        "403",
-        "AccessDenied",
-        "AccountProblem",
-        "AllAccessDisabled",
-        "AuthorizationHeaderMalformed",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "InvalidSecurity",
-        "InvalidToken",
-        "NoSuchBucket",
-        "NotSignedUp",
-        "PermanentRedirect",
-        "RequestExpired",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "TokenRefreshRequired",
-    }
-)
 
 
 class Place(NamedTuple):
@@ -140,7 +111,7 @@ class ObjectStore:
 
     def put(self, bucket: str, key: str, body: bytes) -> str:
         """Write an object in one call; returns its ETag."""
-        with _faults_told(f"s3://{bucket}/{key}"):
+        with faults_told(f"s3://{bucket}/{key}"):
             return self._s3.put_object(Bucket=bucket, Key=key, Body=body)["ETag"]
 
     def put_file(self, target: Place, file: BinaryIO, content: Exactly, label: Label, before: Before) -> None:
@@ -152,7 +123,7 @@ class ObjectStore:
             body = file.read(PART + 1)
             _check_same(content, len(body), hashlib.sha256(body).hexdigest())
             before()
-            with _faults_told(str(target)):
+            with faults_told(str(target)):
                 self._s3.put_object(Bucket=target.bucket, Key=target.key, Body=body, **label.arguments())
             return
         hashed, size = hashlib.sha256(), 0
@@ -173,7 +144,7 @@ class ObjectStore:
         pinned: Any = {"CopySource": {"Bucket": source.bucket, "Key": source.key}, "CopySourceIfMatch": found.etag}
         if found.size <= COPY_PART:
             before()
-            with _faults_told(f"{source} to {target}"):
+            with faults_told(f"{source} to {target}"):
                 self._s3.copy_object(Bucket=target.bucket, Key=target.key, MetadataDirective="REPLACE", **pinned)
         else:
             with self._in_parts(target, found.size, None, before) as (upload, parts):
@@ -187,7 +158,7 @@ class ObjectStore:
         return copied
 
     def _copy_part(self, target: Place, upload: str, number: int, span: str, pinned: Any) -> str:
-        with _faults_told(str(target)):
+        with faults_told(str(target)):
             answer = self._s3.upload_part_copy(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -201,13 +172,13 @@ class ObjectStore:
     def begin(self, bucket: str, key: str, label: Label | None = None) -> str:
         """Begin a multipart upload; returns its id. Never repeated by itself: a store that was only slow would begin
         two, and nobody would know of the first."""
-        with _faults_told(f"s3://{bucket}/{key}"):
+        with faults_told(f"s3://{bucket}/{key}"):
             options = label.arguments() if label else {}
             return self._s3_once.create_multipart_upload(Bucket=bucket, Key=key, **options)["UploadId"]
 
     def put_part(self, bucket: str, key: str, upload: str, number: int, body: bytes) -> str:
         """Write part `number` (from 1) of a multipart upload; returns the part's ETag."""
-        with _faults_told(f"s3://{bucket}/{key}"):
+        with faults_told(f"s3://{bucket}/{key}"):
             answer = self._s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
             return answer["ETag"]
 
@@ -215,7 +186,7 @@ class ObjectStore:
         """Make the parts one object of `size` bytes; returns its ETag."""
         listed: list[CompletedPartTypeDef] = [{"ETag": tag, "PartNumber": at} for at, tag in enumerate(parts, 1)]
         try:
-            with _faults_told(f"s3://{bucket}/{key}"):
+            with faults_told(f"s3://{bucket}/{key}"):
                 answer = self._s3.complete_multipart_upload(
                     Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": listed}
                 )
@@ -229,7 +200,7 @@ class ObjectStore:
     def abort(self, bucket: str, key: str, upload: str) -> None:
         """Throw the parts away; an upload that is gone already is fine."""
         try:
-            with _faults_told(f"s3://{bucket}/{key}"):
+            with faults_told(f"s3://{bucket}/{key}"):
                 self._s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
         except ObjectMissing:
             return
@@ -238,7 +209,7 @@ class ObjectStore:
         """Throw away the multipart uploads under a prefix that were never ended, or only those begun before a moment;
         returns how many there were."""
         aborted = 0
-        with _faults_told(f"s3://{bucket}/{prefix}"):
+        with faults_told(f"s3://{bucket}/{prefix}"):
             for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
                 for upload in page.get("Uploads", []):
                     if begun_before is None or upload["Initiated"] < begun_before:
@@ -252,18 +223,18 @@ class ObjectStore:
         Raises `ContentChanged` where the object has another ETag and `ObjectMissing` where there is none.
         """
         try:
-            with _faults_told(f"s3://{bucket}/{key}"):
+            with faults_told(f"s3://{bucket}/{key}"):
                 body = self._s3.get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"]
         except ObjectMissing:
             self.check(bucket)  # some stores say so where the whole bucket is missing
             raise
-        with _faults_told(f"s3://{bucket}/{key}"), closing(body):
+        with faults_told(f"s3://{bucket}/{key}"), closing(body):
             yield from body.iter_chunks(CHUNK)
 
     def head(self, bucket: str, key: str) -> ObjectInfo | None:
         """What is there; None where nothing is."""
         try:
-            with _faults_told(f"s3://{bucket}/{key}"):
+            with faults_told(f"s3://{bucket}/{key}"):
                 answer = self._s3.head_object(Bucket=bucket, Key=key)
         except ObjectMissing:
             return None
@@ -287,7 +258,7 @@ class ObjectStore:
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete whatever is there, also nothing. Unconditional: stores disagree about conditions on DELETE."""
-        with _faults_told(f"s3://{bucket}/{key}"):
+        with faults_told(f"s3://{bucket}/{key}"):
             self._s3.delete_object(Bucket=bucket, Key=key)
 
     def keys(self, bucket: str, prefix: str = "") -> Iterator[str]:
@@ -296,7 +267,7 @@ class ObjectStore:
 
     def listing(self, bucket: str, prefix: str, page_size: int = 1000) -> Iterator[Listed]:
         """The objects under a prefix, by ascending key, a page at a time."""
-        with _faults_told(f"s3://{bucket}/{prefix}"):
+        with faults_told(f"s3://{bucket}/{prefix}"):
             paging: PaginatorConfigTypeDef = {"PageSize": page_size}
             pages = self._s3.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix, PaginationConfig=paging):
@@ -305,7 +276,7 @@ class ObjectStore:
 
     def top_level(self, bucket: str) -> Iterator[str]:
         """What the keys of a bucket begin with, up to and including their first slash; whole where they have none."""
-        with _faults_told(f"s3://{bucket}"):
+        with faults_told(f"s3://{bucket}"):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Delimiter="/"):
                 yield from (each["Prefix"] for each in page.get("CommonPrefixes", []))
                 yield from (each["Key"] for each in page.get("Contents", []))
@@ -336,7 +307,7 @@ class ObjectStore:
     def check(self, bucket: str) -> None:
         """Return if the bucket is there for us; raise what keeps us from it otherwise."""
         try:
-            with _faults_told(f"s3://{bucket}"):
+            with faults_told(f"s3://{bucket}"):
                 self._s3.head_bucket(Bucket=bucket)
         except ObjectMissing as fault:
             raise StoreRefuses(f"there is no bucket {bucket}", expected="an existing bucket of that name") from fault
@@ -361,28 +332,3 @@ def _config(connect_timeout: float, timeout: float) -> Config:
         signature_version="s3v4",
         s3={"addressing_style": "path" if named else "auto"},
     )
-
-
-@contextmanager
-def _faults_told(what: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as fault:
-        raise _translated(fault, what) from fault
-    except (BotoCoreError, HTTPClientError, OSError) as fault:
-        raise StoreUnavailable(f"{what}: the object store does not answer ({fault}); trying again can help") from fault
-
-
-def _translated(fault: ClientError, what: str) -> Exception:
-    code = str(fault.response.get("Error", {}).get("Code", ""))
-    if code in _MISSING:
-        return ObjectMissing(f"{what}: there is no such object")
-    if code in _CHANGED:
-        return ContentChanged(f"{what}: the object is not the one on record")
-    if code in _REFUSED:
-        fitting = "credentials, buckets and a clock that fit"
-        return StoreRefuses(f"{what}: the object store refuses us ({code})", expected=fitting)
-    status = fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    if 400 <= status < 500 and status not in _PASSING:
-        return Permanent(f"{what}: the object store refuses the call ({code or fault})")
-    return StoreUnavailable(f"{what}: the object store answered {code or fault}; trying again can help")

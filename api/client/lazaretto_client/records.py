@@ -68,6 +68,7 @@ class Scan:
     signatures: tuple[str, ...] = ()
     scanner: Scanner | None = None
     promoted: Promoted | None = None
+    policy: str | None = None  # the version of it that decided
     attempts: int = 0
     decision: int = 1
     error: Failure | None = None
