@@ -20,6 +20,7 @@ from botocore.config import Config
 
 from worker.adapters.s3_faults import faults_told
 from worker.errors import (
+    ContentChanged,
     LazarettoError,
     ObjectMissing,
     ScratchChanged,
@@ -270,7 +271,7 @@ class ObjectStore:
         found = self.head(bucket, key)
         if found is None or found.etag != etag:
             return
-        with suppress(ContentChanged, ObjectMissing), _faults_told(f"s3://{bucket}/{key}"):
+        with suppress(ContentChanged, ObjectMissing), faults_told(f"s3://{bucket}/{key}"):
             self._s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
 
     def keys(self, bucket: str, prefix: str = "") -> Iterator[str]:
