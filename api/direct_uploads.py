@@ -22,6 +22,8 @@ from worker.views import ScanView
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 
+_PROBLEMS = documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # https://www.rfc-editor.org/rfc/rfc6838#section-4.2
 _PARAMETER = r" ?; ?[A-Za-z0-9_.+-]{1,64}=(?:[A-Za-z0-9_.+:-]{1,128}|\"[A-Za-z0-9 _.,:;/+=-]{0,128}\")"
 MediaType = Annotated[str, Field(max_length=255, pattern=rf"^{_NAME}/{_NAME}(?:{_PARAMETER}){{0,8}}$")]
@@ -76,7 +78,7 @@ class ScanRequest(BaseModel):
 @router.post(
     "/uploads/presigned",
     status_code=HTTPStatus.CREATED,
-    responses=documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    responses=_PROBLEMS,
 )
 def promise_upload(
     wanted: PromiseRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
@@ -100,7 +102,7 @@ def promise_upload(
 @router.post(
     "/scans",
     status_code=HTTPStatus.ACCEPTED,
-    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    responses=_PROBLEMS | documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def scan_object(
     wanted: ScanRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf

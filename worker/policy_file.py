@@ -113,6 +113,8 @@ def _said(error: ErrorDetails) -> str:
         case "frozen_set_type":
             return f"expected a list, got {error['input']!r:.80}"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error" and error["loc"][-1] == "webhook_url":
+        return message  # and not the password in it: this goes to the log
     return f"got {error['input']!r:.80}; {message[0].lower()}{message[1:]}"
 
 
