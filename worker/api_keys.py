@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from worker import clock
-from worker.errors import LazarettoError
+from worker.errors import LazarettoError, NoSuchService
 from worker.services import Scope, hashed
 from worker.store import services as stored
 from worker.store.database import Database
@@ -35,13 +35,6 @@ class BadLifetime(LazarettoError):
 
     code = "bad_lifetime"
     expected = "at most 100 years, or no limit at all"
-
-
-class NoSuchService(LazarettoError):
-    """There is no such service."""
-
-    code = "service_not_found"
-    expected = "a name that `lazaretto services list` shows"
 
 
 class NoSuchKey(LazarettoError):

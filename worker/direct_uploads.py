@@ -38,6 +38,7 @@ class NothingThere(LazarettoError):
     """There is no such object of this service."""
 
     code = "object_not_found"
+    expected = "the key of an object under `incoming/`, the service's name and `/`"
 
 
 class NotUploadedYet(LazarettoError):

@@ -54,7 +54,9 @@ class PolicyFile(BaseModel):
         try:
             text = path.read_text()
             return cls.model_validate(raw := tomllib.loads(text))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        except OSError as fault:
+            raise PolicyFault([f"{path}: {fault.strerror}"]) from fault
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
             raise PolicyFault([f"{path}: {fault}"]) from fault
         except ValidationError as fault:
             raise PolicyFault(list(_told(path, Lines(text), raw, fault.errors()))) from fault
@@ -115,7 +117,8 @@ def _said(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and error["loc"][-1] == "webhook_url":
         return message  # and not the password in it: this goes to the log
-    return f"got {error['input']!r:.80}; {message[0].lower()}{message[1:]}"
+    sentence = message if message[1:2].isupper() else message[0].lower() + message[1:]  # URL stays URL
+    return f"got {error['input']!r:.80}; {sentence}"
 
 
 def _nearest(place: tuple[str | int, ...]) -> str:

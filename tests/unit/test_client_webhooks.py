@@ -93,12 +93,17 @@ def test_what_is_signed_and_no_event_is_invalid(body: bytes) -> None:
         verify_webhook(body, _signed(body), OURS)
 
 
+def test_what_was_never_a_webhook_is_told_apart_from_a_wrong_secret() -> None:
+    with pytest.raises(WebhookInvalid, match="it lacks webhook-signature"):
+        verify_webhook(BODY, {name: value for name, value in _signed().items() if name != "Webhook-Signature"}, OURS)
+
+
 def test_without_a_secret_nothing_is_believed() -> None:
     with pytest.raises(WebhookInvalid):
         verify_webhook(BODY, _signed(), [])
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_\u00e4"])
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_\u00e4", "lz_abcdefgh_c2VjcmV0", OURS.removeprefix("whsec_")])
 def test_a_damaged_secret_is_the_programs_fault(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_"):
         verify_webhook(BODY, _signed(), secret)
