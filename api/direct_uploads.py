@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.auth import Submitter
 from api.forms import storable
@@ -22,10 +22,20 @@ from worker.views import ScanView
 
 router = APIRouter(prefix="/v1", tags=["uploads"])
 
+_PROBLEMS = documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"  # https://www.rfc-editor.org/rfc/rfc6838#section-4.2
 _PARAMETER = r" ?; ?[A-Za-z0-9_.+-]{1,64}=(?:[A-Za-z0-9_.+:-]{1,128}|\"[A-Za-z0-9 _.,:;/+=-]{0,128}\")"
 MediaType = Annotated[str, Field(max_length=255, pattern=rf"^{_NAME}/{_NAME}(?:{_PARAMETER}){{0,8}}$")]
-Metadata = Annotated[dict[str, Any], Field(description="A JSON object; comes back on the scan, as it is.")]
+Metadata = Annotated[
+    dict[str, Any], Field(description="A JSON object; comes back on the scan, as it is.", examples=[{"album": 7}])
+]
+_KEY = "incoming/avatars/photo.jpg"
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 12345.0 is an integer there as well (JSON Schema, 2020-12, 4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class PromiseRequest(BaseModel):
@@ -33,9 +43,11 @@ class PromiseRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    filename: str
+    filename: str = Field(description="What the file is called.", examples=["photo.jpg"])
     content_type: MediaType = Field(examples=["image/jpeg"])
-    size: int = Field(ge=1, description="In bytes, exactly.", strict=True)
+    size: Annotated[int, BeforeValidator(_whole)] = Field(
+        ge=1, description="In bytes, exactly.", strict=True, examples=[12345]
+    )
     metadata: Metadata = {}
 
 
@@ -43,10 +55,13 @@ class PromiseView(BaseModel):
     """The scan, and the form: POST `fields` and then the file, as multipart/form-data, to `url`."""
 
     scan: ScanView
-    url: str
-    fields: dict[str, str] = Field(description="Every one of them, as it is, before the field `file`.")
-    key: str = Field(description="What `POST /v1/scans` is told once the file is there.")
-    expires_at: datetime
+    url: str = Field(examples=["https://store.example/quarantine"])
+    fields: dict[str, str] = Field(
+        description="Every one of them, as it is, before the field `file`.",
+        examples=[{"key": _KEY, "policy": "eyJleHBpcmF0aW9uIjog", "x-amz-signature": "5f7c"}],
+    )
+    key: str = Field(description="What `POST /v1/scans` is told once the file is there.", examples=[_KEY])
+    expires_at: datetime = Field(description="Until then the form works.", examples=["2026-01-15T10:30:00Z"])
 
 
 class ScanRequest(BaseModel):
@@ -54,21 +69,23 @@ class ScanRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    key: str = Field(examples=["incoming/avatars/photo.jpg"])
-    filename: str | None = Field(None, description="Else the last part of the key.")
-    content_type: MediaType | None = None
+    key: str = Field(description="Where it lies.", examples=[_KEY])
+    filename: str | None = Field(None, description="Else the last part of the key.", examples=["photo.jpg"])
+    content_type: MediaType | None = Field(None, description="Else none was declared.", examples=["image/jpeg"])
     metadata: Metadata = {}
 
 
 @router.post(
     "/uploads/presigned",
     status_code=HTTPStatus.CREATED,
-    responses=documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    responses=_PROBLEMS,
 )
 def promise_upload(
     wanted: PromiseRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
 ) -> PromiseView:
-    """A form by which a client sends one file straight into quarantine: of this size and type, and for a while."""
+    """A form by which a client sends one file straight into quarantine: of this size and type, and for a while.
+
+    Scope: `submit`."""
     metadata = _checked(wanted.metadata, parts)
     announced = _announced(request, caller, wanted.filename, wanted.content_type, metadata, claim)
     _note_replay(response, claim)
@@ -85,13 +102,15 @@ def promise_upload(
 @router.post(
     "/scans",
     status_code=HTTPStatus.ACCEPTED,
-    responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    responses=_PROBLEMS | documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def scan_object(
     wanted: ScanRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
 ) -> ScanView:
     """Have an object scanned that lies under `incoming/` and the service's name. Safe to repeat: the same object is the
-    same scan. A promised one keeps what was said of it when it was promised."""
+    same scan. A promised one keeps what was said of it when it was promised.
+
+    Scope: `submit`."""
     metadata, name = _checked(wanted.metadata, parts), wanted.filename or wanted.key.rpartition("/")[2]
     announced = _announced(request, caller, name, wanted.content_type, metadata, claim)
     _note_replay(response, claim)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.parts import Parts, PartsOf
 from worker import clock, migrations
@@ -30,14 +30,14 @@ class Check(BaseModel):
     """One thing that was looked at."""
 
     status: Health
-    detail: str
+    detail: str = Field(examples=["answers, and is up to date"])
 
 
 class Readiness(BaseModel):
     """All of them; as bad as the worst."""
 
     status: Health
-    checks: dict[str, Check]
+    checks: dict[str, Check] = Field(description="By the name of what was looked at.")
 
 
 @router.head("/healthz", include_in_schema=False)  # load balancers ask so

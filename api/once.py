@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
 from api.auth import Submitter
 from api.parts import PartsOf
+from api.problems import Problem
 from worker import idempotency
 from worker.idempotency import UNCLAIMED, Claim
 
 REPLAYED = {"Idempotency-Replayed": "true"}  # on the answer to a request that had been accepted before
+_NAME = "Idempotency-Key"
 _Key = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
+        alias=_NAME,
         pattern="^[!-~]{1,255}$",
         description="Drawn at random by the client, for a request that it may send again: visible ASCII characters. "
         "The same request with the same key leads to the same scan, for 24 hours.",
@@ -37,6 +40,9 @@ async def _claim(
     if idempotency_key is None:
         yield UNCLAIMED
         return
+    if len(request.headers.getlist(_NAME)) > 1:  # a proxy would join them: that is not a key either
+        detail, expected = f"The request has more than one {_NAME}.", f"one header {_NAME}"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, expected=expected)
     route = f"{request.method} {request.scope['route'].path}"
     lease = timedelta(seconds=parts.settings.receive_lease)
     claimed = await parts.in_thread(idempotency.claim, parts.database, caller.service, idempotency_key, route, lease)

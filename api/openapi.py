@@ -36,6 +36,7 @@ _EVERYWHERE = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     HTTPStatus.INTERNAL_SERVER_ERROR,
 )
+_WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _PROBLEM = {"$ref": "#/components/schemas/ProblemBody"}
 _KEY = "Idempotency-Key"
 _REQUEST_ID = {
@@ -58,6 +59,7 @@ _HEADERS: dict[str, tuple[str, Any]] = {
     "Location": ("Where the promoted object is to be had.", "https://store.example/clean/avatars/0199"),
     "Cache-Control": ("The address is for now, and for you.", "no-store"),
 }
+_LINKS = {"get_scan": "whether it has ended", "get_events": "how it went", "get_content": "what was promoted"}
 _ALWAYS = frozenset({"X-Request-ID"})  # an answer without it is wrong; every other header depends
 _HEADERS_OF = {
     HTTPStatus.TEMPORARY_REDIRECT: ("Location", "Cache-Control"),
@@ -125,6 +127,8 @@ def _complete(operation: Node) -> None:
     responses = operation["responses"]
     for status in _EVERYWHERE:
         responses.setdefault(str(int(status)), {})
+    for status in _WITH_BODY if "requestBody" in operation else ():
+        responses.setdefault(str(int(status)), {})
     if any(each["name"] == _KEY for each in parameters):
         responses.setdefault(str(int(HTTPStatus.CONFLICT)), {})
     for status, response in list(responses.items()):
@@ -144,7 +148,14 @@ def _response(operation: Node, status: HTTPStatus, response: Node) -> Node:
         names += ["RateLimit-Policy", "RateLimit"]
     if status < HTTPStatus.MULTIPLE_CHOICES and any(each["name"] == _KEY for each in operation["parameters"]):
         names.append("Idempotency-Replayed")
-    return response | {"headers": _references(names)}
+    answer = response | {"headers": _references(names)}
+    return answer | {"links": _links()} if status is HTTPStatus.ACCEPTED else answer
+
+
+def _links() -> Node:
+    """From a scan that was accepted to what became of it."""
+    leads = {"scan_id": "$response.body#/id"}
+    return {name: {"operationId": name, "parameters": leads, "description": what} for name, what in _LINKS.items()}
 
 
 def _problem(status: HTTPStatus) -> Node:

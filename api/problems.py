@@ -60,13 +60,15 @@ class ProblemBody(BaseModel):
     """A problem as it is sent."""
 
     type: str = Field(examples=["urn:lazaretto:problem:file_too_large"])
-    title: str
-    status: int
-    detail: str = Field(description="What failed.")
-    code: str = Field(examples=["file_too_large"])
-    expected: str | None = Field(description="What would have been accepted.")
-    retryable: bool = Field(description="May the same request be sent again?")
-    request_id: str | None
+    title: str = Field(examples=["Request Entity Too Large"])
+    status: int = Field(examples=[413])
+    detail: str = Field(description="What failed.", examples=["The file is larger than 104857600 bytes."])
+    code: str = Field(description="For programs; new ones may be added.", examples=["file_too_large"])
+    expected: str | None = Field(
+        description="What would have been accepted.", examples=["a file of at most 104857600 bytes"]
+    )
+    retryable: bool = Field(description="May the same request be sent again?", examples=[False])
+    request_id: str | None = Field(description="The one of X-Request-ID.", examples=["checkout-7c1f"])
 
 
 class Problem(Exception):

@@ -24,7 +24,9 @@ from worker.views import ScanView
 
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
 
-ScanId = Annotated[str, Path(max_length=64, description="The scan's id.")]
+_EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
+_EXAMPLE_ID = "0199c3d2-7c1f-7a52-9b1e-4d5f60718293"
+ScanId = Annotated[str, Path(max_length=64, description="The scan's id.", examples=[_EXAMPLE_ID])]
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _LONGEST_NAME = 150  # characters of a download's name; file systems take 255 bytes
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
@@ -56,19 +58,27 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: list[Annotated[str, Field(pattern=_UUID)]] = Field([], max_length=200)
-    status: list[Status] = Field([], max_length=len(Status))
-    service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$")
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    id: list[Annotated[str, Field(pattern=_UUID)]] = Field(
+        [], max_length=200, description="One of these scans.", examples=[[_EXAMPLE_ID]]
+    )
+    status: list[Status] = Field(
+        [], max_length=len(Status), description="In one of these states.", examples=[[Status.CLEAN]]
+    )
+    service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$", description="Of this service.", examples=["avatars"])
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[_EXAMPLE_SHA256]
+    )
     since: Moment | None = Field(None, description="Arrived at this moment or later.")
     until: Moment | None = Field(None, description="Arrived before this moment.")
-    cursor: str | None = Field(None, pattern=_UUID, description="`next_cursor` of the page before.")
-    limit: int = Field(50, ge=1, le=200)
+    cursor: str | None = Field(
+        None, pattern=_UUID, description="`next_cursor` of the page before.", examples=[_EXAMPLE_ID]
+    )
+    limit: int = Field(50, ge=1, le=200, description="How many scans on one page, at most.", examples=[50])
 
 
 @router.get("", responses=documented())
 def list_scans(query: Annotated[ListQuery, Query()], caller: Reader, parts: PartsOf) -> ScanPage:
-    """Scans, newest first. A service sees its own, whatever it asks for."""
+    """Scans, newest first. A service sees its own, whatever it asks for. Scope: `read`."""
     service = query.service if caller.sees("") else caller.service
     if query.service not in (None, service):
         return ScanPage(items=[], next_cursor=None)
@@ -85,9 +95,11 @@ async def get_scan(
     scan_id: ScanId,
     caller: Reader,
     parts: PartsOf,
-    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait for the end of the scan.")] = 0,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="Seconds to wait for the end of the scan.", examples=[0.5])
+    ] = 0,
 ) -> ScanView:
-    """One scan. With `wait`, answers as soon as the scan has ended, or after that time."""
+    """One scan. With `wait`, answers as soon as the scan has ended, or after that time. Scope: `read`."""
     scan = await parts.in_thread(_visible, parts, caller, scan_id)
     if wait and not scan.status.ended:
         await parts.waiting.until_ended(scan_id, wait)
@@ -97,7 +109,7 @@ async def get_scan(
 
 @router.delete("/{scan_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND))
 def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts: PartsOf) -> None:
-    """Erase the bytes, wherever they are and at any status; the record stays. Safe to repeat."""
+    """Erase the bytes, wherever they are and at any status; the record stays. Safe to repeat. Scope: `submit`."""
     scan = _visible(parts, caller, scan_id)
     try:
         parts.operations.erase(scan, caller.actor, request.state.request_id)
@@ -107,7 +119,7 @@ def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts: Part
 
 @router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))
 def get_events(scan_id: ScanId, caller: Reader, parts: PartsOf) -> EventPage:
-    """Every transition of a scan, oldest first."""
+    """Every transition of a scan, oldest first. Scope: `read`."""
     _visible(parts, caller, scan_id)
     with parts.database.read() as connection:
         return EventPage(items=[EventView.of(event) for event in events.of(connection, scan_id)])
@@ -120,7 +132,7 @@ def get_events(scan_id: ScanId, caller: Reader, parts: PartsOf) -> EventPage:
     responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE),
 )
 def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResponse:
-    """The way to the promoted object: an address that works for a short time."""
+    """The way to the promoted object: an address that works for a short time. Scope: `read`."""
     scan = _visible(parts, caller, scan_id)
     if scan.status in _DELETED:
         detail = f"The bytes of this scan are deleted: it is {scan.status}."

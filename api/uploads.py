@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from api.auth import Submitter
@@ -54,6 +54,9 @@ _FORM = {
 }
 
 
+_Filename = Annotated[str, Path(description="What the file is called; `/` and all.", examples=["photo.jpg"])]
+
+
 def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {kind: content}}}
 
@@ -62,10 +65,10 @@ def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     "", status_code=HTTPStatus.ACCEPTED, responses=_RESPONSES, openapi_extra=_body("multipart/form-data", _FORM)
 )
 async def upload_form(request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf) -> ScanView:
-    """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object."""
+    """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object. Scope: `submit`."""
     kind = request.headers.get("content-type", "")
-    body = counted(parts, caller.service, _announced(request), request.stream())
-    form = UploadForm(kind, body, parts.settings.max_metadata_bytes)
+    stream = _counted(request, caller, claim, parts)
+    form = UploadForm(kind, stream, parts.settings.max_metadata_bytes)
     await _in_time(form.open(), parts.settings.upload_idle_timeout)
     incoming = _incoming(request, caller, form.filename, form.declared_type, None)
     return await _receive(parts, incoming, form.body(), form.metadata, claim, response)
@@ -78,20 +81,24 @@ async def upload_form(request: Request, response: Response, caller: Submitter, c
     openapi_extra=_body("application/octet-stream", _BINARY),
 )
 async def upload_raw(
-    filename: str, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+    filename: _Filename, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
 ) -> ScanView:
-    """Upload a file as the body itself. The name is recorded, and never a path: anything goes."""
-    size = _announced(request)
-    incoming = _incoming(request, caller, filename, request.headers.get("content-type"), size)
-    return await _receive(
-        parts, incoming, counted(parts, caller.service, size, request.stream()), dict, claim, response
-    )
+    """Upload a file as the body itself. The name is recorded, and never a path: anything goes. Scope: `submit`."""
+    incoming = _incoming(request, caller, filename, request.headers.get("content-type"), _announced(request))
+    return await _receive(parts, incoming, _counted(request, caller, claim, parts), dict, claim, response)
 
 
 def _announced(request: Request) -> int | None:
     """How many bytes the body has, where the client says so."""
     announced = request.headers.get("content-length", "")
     return int(announced) if announced.isascii() and announced.isdigit() else None
+
+
+def _counted(request: Request, caller: Caller, claim: Claim, parts: Parts) -> AsyncIterator[bytes]:
+    """The body, counted against the service's quota: once, however often it is sent to hear of its scan."""
+    if claim.is_bound:
+        return request.stream()
+    return counted(parts, caller.service, _announced(request), request.stream())
 
 
 async def _in_time(head: Coroutine[Any, Any, None], seconds: float) -> None:

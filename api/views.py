@@ -15,19 +15,24 @@ class ScanPage(BaseModel):
     """Some scans, newest first."""
 
     items: list[ScanView]
-    next_cursor: str | None = Field(description="Ask with this for the next page; null at the end.")
+    next_cursor: str | None = Field(
+        description="Ask with this for the next page; null at the end.",
+        examples=["0199c3d2-7c1f-7a52-9b1e-4d5f60718293"],
+    )
 
 
 class EventView(BaseModel):
     """One transition."""
 
-    at: datetime
-    actor: str
-    from_: Status | None = Field(serialization_alias="from")
-    to: Status
-    reason: str
-    request_id: str | None
-    decision: int
+    at: datetime = Field(examples=["2026-01-15T09:30:00Z"])
+    actor: str = Field(description="Who did it.", examples=["service:avatars key:lzr_7f3c"])
+    from_: Status | None = Field(
+        serialization_alias="from", description="Null at the beginning.", examples=["receiving"]
+    )
+    to: Status = Field(examples=["queued"])
+    reason: str = Field(examples=["12345 bytes are in quarantine"])
+    request_id: str | None = Field(description="Of the request that led to it.", examples=["checkout-7c1f"])
+    decision: int = Field(description="Which decision of the scan it belongs to.", examples=[1])
 
     @classmethod
     def of(cls, event: Event) -> Self:

@@ -120,7 +120,8 @@ class DirectUploads:
         expires_at = clock.moment_of(scan_id) + self._form_life
         key = promised_key(announced.service, scan_id)
         until = expires_at + self._lease
-        scan = self._new(announced, scan_id, Status.RECEIVING, source_key=key, lease_until=until, tidy_at=until)
+        values = {"source_key": key, "promised_size": size, "lease_until": until, "tidy_at": until}
+        scan = self._new(announced, scan_id, Status.RECEIVING, **values)
         with self._database.write() as connection:
             scans.add(connection, scan, Cause(Mover.SERVICE, "upload promised", announced.actor))
             announced.claim.bind(connection, scan_id, fields)
@@ -159,6 +160,7 @@ class DirectUploads:
         return scan if scan and scan.service == service and scan.source_key == key and is_promised(scan) else None
 
     def _arrived(self, promised: Scan, found: ObjectInfo, announced: Announced) -> Scan:
+        self._take_unpromised(promised, found)
         cause = Cause(Mover.SERVICE, f"{found.size} bytes are there", announced.actor, announced.request_id)
         values = {"source_etag": found.etag, "enqueued_at": clock.now(), "lease_until": None}
         with self._database.write() as connection:
@@ -167,6 +169,12 @@ class DirectUploads:
         if moved:
             self._accepted(moved, found)
         return scan
+
+    def _take_unpromised(self, promised: Scan, found: ObjectInfo) -> None:
+        """The form lets nobody send more than was promised and counted; credentials of the service's own do."""
+        if promised.promised_size is not None and found.size > promised.promised_size:
+            limits = self._policies.of(promised.service).limits
+            self._quotas.take_bytes(promised.service, limits, found.size - promised.promised_size)
 
     def _sent(self, key: str, found: ObjectInfo, announced: Announced) -> Scan:
         """A new scan; or the one that stands for this very object, whoever was first."""

@@ -19,7 +19,7 @@ class Hints:
         self._queue, self._policies = queue, policies
 
     def ended(self, service: str) -> None:
-        """A decision about one of its scans has ended, and that is committed. Raises nothing."""
+        """A decision about one of its scans may have ended, and that is committed. Raises nothing."""
         if self._policies.of(service).webhook_url:
             self.give(service)
 

@@ -52,15 +52,16 @@ class Pipeline:
         self._lease: Lease | None = None
         self._stopping = False
 
-    def run(self, scan_id: str) -> None:
-        """Bring a scan as far as it goes now; what stops it is decided upon and on record.
+    def run(self, scan_id: str) -> Scan | None:
+        """Bring a scan as far as it goes now; what stops it is decided upon and on record. Returns the scan as it was
+        claimed; None: it was not to be had.
 
         Raises `DatabaseUnavailable` where nothing can be put on record; then the lease ends by itself.
         """
         claim = None if self._stopping else self._custody.take(scan_id)
         if claim is None:
             telemetry.say(Log.SCAN_NOT_OURS, scan_id=scan_id)
-            return
+            return None
         with (
             structlog.contextvars.bound_contextvars(scan_id=scan_id, request_id=claim.scan.request_id),
             self._leased(claim) as lease,
@@ -71,6 +72,7 @@ class Pipeline:
                 self._custody.give_back(claim.scan, lease.fault or fault)  # who is interrupted fails in ways of its own
             finally:
                 self._lease = None
+        return claim.scan
 
     def stop(self) -> None:
         """Hand back the scan at work, soon, and begin no other. Takes no lock: safe in a signal handler."""

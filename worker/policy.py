@@ -22,6 +22,13 @@ def _known(name: str) -> str:
     return name
 
 
+def _deliverable(url: HttpUrl) -> HttpUrl:
+    """A receiver that would be refused at each delivery is refused here; and what is in the URL goes on record."""
+    if url.username is not None or url.password is not None:
+        raise ValueError("it holds a user name or password, expected a URL without: it stands in logs and on record")
+    return url
+
+
 class ImagePolicy(BaseModel):
     """What becomes of the images that are accepted."""
 
@@ -88,7 +95,9 @@ class Policy(BaseModel):
     retention_days: int = Field(
         30, gt=0, description="how long a file is held that was not scanned, or whose scan failed"
     )
-    webhook_url: HttpUrl | None = Field(None, description="who is told of every outcome; else nobody")
+    webhook_url: Annotated[HttpUrl, AfterValidator(_deliverable)] | None = Field(
+        None, description="who is told of every outcome; else nobody"
+    )
     images: ImagePolicy = Field(ImagePolicy(), description="what becomes of images that are accepted")
     limits: LimitPolicy = Field(LimitPolicy(), description="how much may be asked for")
 

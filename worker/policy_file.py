@@ -115,6 +115,8 @@ def _said(error: ErrorDetails) -> str:
         case "frozen_set_type":
             return f"expected a list, got {error['input']!r:.80}"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error" and error["loc"][-1] == "webhook_url":
+        return message  # and not the password in it: this goes to the log
     sentence = message if message[1:2].isupper() else message[0].lower() + message[1:]  # URL stays URL
     return f"got {error['input']!r:.80}; {sentence}"
 

@@ -182,6 +182,7 @@ class Scan:
     quarantine_key: str | None = None  # None once the bytes are gone from there
     source_key: str | None = None  # under incoming/, where the service put the bytes; None: they came through intake
     source_etag: str | None = None  # of what lay there when it was enqueued; None: promised, not enqueued yet
+    promised_size: int | None = None  # bytes, where a form was given out for the file
     clean_prefix: str | None = None  # of its keys in the clean bucket; None: the service's name and a slash
     detected_type: str | None = None
     verdict: Status | None = None  # what `settling` will end in

@@ -20,7 +20,6 @@ from worker.policies import Policies
 from worker.seal import Sealer
 from worker.settings import Settings, load
 from worker.settle import Settler
-from worker.store import scans
 from worker.store.database import Database
 from worker.telemetry import Log
 
@@ -41,18 +40,11 @@ class Parts:
         custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
         self.pipeline = Pipeline(self.database, custody, sealer, inspector, settler, policies, settings)
         self.queue = TaskQueue(settings)
-        self._hints = Hints(self.queue, policies)
+        self.hints = Hints(self.queue, policies)
 
     def start(self) -> None:
         """Look at the scanners before the first scan, and from then on regularly."""
         threading.Thread(target=self.scanners.watch, name="scanner-watch", daemon=True).start()
-
-    def tell_of(self, scan_id: str) -> None:
-        """Have the notifier look, where a decision has ended. Raises `DatabaseUnavailable`."""
-        with self.database.read() as connection:
-            scan = scans.get(connection, scan_id)
-        if scan and scan.status.ended:
-            self._hints.ended(scan.service)
 
     def close(self) -> None:
         self.queue.close()
@@ -69,8 +61,8 @@ def scan(scan_id: str) -> None:
     """Bring one scan as far as it goes now; see `worker.pipeline`."""
     parts = _parts or _start()
     try:
-        parts.pipeline.run(scan_id)
-        parts.tell_of(scan_id)
+        if claimed := parts.pipeline.run(scan_id):
+            parts.hints.ended(claimed.service)
     except DatabaseUnavailable as fault:
         telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
 

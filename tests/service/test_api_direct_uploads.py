@@ -99,3 +99,27 @@ def test_a_quota_counts_what_is_sent_directly(system: System) -> None:
         system.objects.put(system.settings.quarantine_bucket, "incoming/direct/a", PDF)
         answers.append(client.post("/v1/scans", json={"key": "incoming/direct/a"}).status_code)
     assert answers == [201, 429, 429]
+
+
+def test_a_small_promise_is_no_way_around_the_quota(system: System) -> None:
+    """No form takes more than was promised, but whoever has credentials of the store may write there as well."""
+    limits = f"\n[services.direct.limits]\nbytes_per_day = {len(PDF) + 9}\n"
+    with Server(system.with_policy(limits)) as server, server.client(system.key_of("direct")) as client:
+        promises = [client.post("/v1/uploads/presigned", json=WANTED | {"size": size}).json() for size in (1, 1)]
+        for promise in promises:
+            system.objects.put(system.settings.quarantine_bucket, promise["key"], PDF)
+        answers = [client.post("/v1/scans", json={"key": promise["key"]}) for promise in promises]
+        again = client.post("/v1/scans", json={"key": promises[0]["key"]})
+    assert [answer.status_code for answer in (*answers, again)] == [202, 429, 202]
+    assert answers[1].json()["code"] == "quota_exceeded"
+
+
+@pytest.mark.parametrize("path", ["/v1/uploads/presigned", "/v1/scans"])
+def test_bodies_that_are_no_json_or_too_large_are_answered_as_documented(client: httpx.Client, path: str) -> None:
+    described = client.get("/openapi.json").json()["paths"][path]["post"]["responses"]
+    answers = [
+        client.post(path, content=b"{}", headers={"Content-Type": "text/plain"}),
+        client.post(path, content=b" " * 300_000, headers={"Content-Type": "application/json"}),
+    ]
+    assert [answer.status_code for answer in answers] == [415, 413]
+    assert {"415", "413"} <= set(described)

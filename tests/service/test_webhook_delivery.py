@@ -253,6 +253,16 @@ def test_a_thousand_outcomes_at_once_are_one_hint(outcomes: Outcomes) -> None:
     assert outcomes.queue._ask("llen", "webhooks") == 2
 
 
+def test_hints_that_nobody_takes_up_do_not_fill_redis(outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead notifier: the sweeper hints for days, and each hint stands for ten seconds. Redis holds scans, too."""
+    monkeypatch.setattr("worker.adapters.task_queue._MOST_HINTS", 10)
+    outcomes.outcome("alpha")
+    for _ in range(15):
+        assert outcomes.sweep() == 1
+        outcomes.queue.heed("alpha")  # as if its ten seconds were over
+    assert outcomes.queue._ask("llen", "webhooks") == 10
+
+
 def test_a_redis_that_is_away_is_nobodys_fault(outcomes: Outcomes, receiver: Receiver) -> None:
     settings = outcomes.settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
     with closing(TaskQueue(settings)) as away:

@@ -114,6 +114,27 @@ def test_retry_after_is_understood_as_a_date(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
+    "header", ["Fri, 31 Dec 99999999999 23:59:59 GMT", f"Fri, 31 Dec 2027 23:59:59 +{'9' * 20}", "Fri, 31 Dec 99999"]
+)
+@pytest.mark.parametrize("status", [204, 503])
+def test_a_date_that_no_calendar_holds_is_no_wish_and_the_answer_counts(
+    receiver: Receiver, status: int, header: str
+) -> None:
+    receiver.answer = answers.say(status, Retry_After=header)
+    answer = _deliver(receiver.url)
+    assert (answer.status_code, answer.retry_after) == (status, None)
+
+
+def test_whatever_goes_wrong_is_put_on_record() -> None:
+    """A fault that nobody has thought of would be tried for ever, and its receiver never be left in peace."""
+
+    def broken(_host: str, _port: int) -> list[str]:
+        raise RuntimeError("a resolver with a fault of its own")
+
+    assert _deliver("http://receiver.test/", resolve=broken).error == "a resolver with a fault of its own"
+
+
+@pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433", "127.1"]
 )
 def test_loopback_is_out_of_reach_however_it_is_written(receiver: Receiver, host: str) -> None:

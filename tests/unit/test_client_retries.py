@@ -111,6 +111,14 @@ def test_nobody_sleeps_for_an_hour() -> None:
     assert (refused.value.retry_after, len(peer.seen)) == (3600, 1)
 
 
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 99999999999 23:59:59 GMT", f"Fri, 31 Dec 2027 23:59:59 +{'9' * 20}"])
+def test_a_date_that_no_calendar_holds_says_nothing(date: str) -> None:
+    fault = Answer.problem(400, retryable=False, **{"Retry-After": date})
+    with Peer.running(fault) as peer, _client(peer) as lazaretto, pytest.raises(Problem) as refused:
+        lazaretto.get("1")
+    assert refused.value.retry_after is None
+
+
 def test_where_nobody_listens_is_said() -> None:
     silence = pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:1 does not answer")
     with Lazaretto("http://127.0.0.1:1", "secret", retries=1) as lazaretto, silence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,17 @@ def test_a_missing_key_is_told_at_the_table_that_lacks_it(tmp_path: Path) -> Non
         _load(tmp_path, '\n[default]\nmax_size = 1\nmax_pixels = 1\ntypes = ["image/png"]\n[services.a]\n')
 
 
+@pytest.mark.parametrize("who", ["user:s3cret@", "s3cret@", ":s3cret@"])
+def test_a_webhook_that_every_delivery_would_refuse_is_refused_and_its_password_not_shown(
+    tmp_path: Path, who: str
+) -> None:
+    with pytest.raises(PolicyFault) as refused:
+        _load(tmp_path, DEFAULT + f'[services.avatars]\nwebhook_url = "https://{who}avatars.example/"\n')
+    [fault] = refused.value.faults
+    assert f":{DEFAULT.count(chr(10)) + 2}: services.avatars.webhook_url: it holds a user name" in fault
+    assert "s3cret" not in fault
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [("[default\n", "line 1"), ("a = 1\na = 2\n", "line 2"), ("\xff", "policy.toml"), ("", "default: missing")],
@@ -107,6 +119,17 @@ def test_prefixes_that_are_none_are_refused(tmp_path: Path, prefix: str) -> None
 def test_lines(path: tuple[str | int, ...], line: int) -> None:
     text = '[a]\nb = 1\nc = [\n  "one",\n  "two",\n]\n\nd.e = 2\nlong = """\nb = 3\n"""\n'
     assert Lines(text).of(path) == line
+
+
+def test_faults_in_a_long_file_hold_nobody_up(tmp_path: Path) -> None:
+    """Whoever next asks for rules reads the file, the API's loop included: with 300 services it stood for a minute."""
+    wrong = [f'\n[services.s{at}]\nmax_size = "5 MiB"\n[services.s{at}.images]\nmax_width = 0\n' for at in range(300)]
+    begun = time.monotonic()
+    with pytest.raises(PolicyFault) as refused:
+        _load(tmp_path, DEFAULT + "".join(wrong))
+    assert time.monotonic() - begun < 3
+    assert len(refused.value.faults) == 300
+    assert f":{DEFAULT.count(chr(10)) + 300 * 5}: services.s299.images.max_width" in refused.value.faults[-1]
 
 
 def test_the_reference_is_up_to_date() -> None:

@@ -62,7 +62,7 @@ class Receivers:
             status, wish = self._post(httpx.URL(url), headers, body, begun + self._timeout)
         except (httpcore.TimeoutException, TimeoutError):
             return Answer(time.monotonic() - begun, error=f"no answer within {self._timeout:g} s")
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpx.InvalidURL, OSError, ValueError) as fault:
+        except Exception as fault:  # noqa: BLE001 - what is not put on record would be tried for ever
             return Answer(time.monotonic() - begun, error=(str(fault) or type(fault).__name__)[:_LONGEST_ERROR])
         return Answer(time.monotonic() - begun, status, _error(status), wish)
 
@@ -160,7 +160,7 @@ def _seconds_to(value: bytes) -> float | None:
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):  # the last for a year, or an offset, without end
         return None
     aware: datetime = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (aware - clock.now()).total_seconds())

@@ -21,6 +21,7 @@ SCAN_TASK = "lazaretto.scan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
 _HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
+_MOST_HINTS = 1000  # in line: a notifier that is away for days must not find Redis full of them, nor do workers
 _AWAY_SECONDS = 5.0  # how long a queue that did not answer is not asked
 # How long a process that replaces another may take to start. After its own 4 s Celery kills it and begins again: on a
 # busy machine for ever.
@@ -85,11 +86,12 @@ class TaskQueue:
         )
 
     def notify(self, service: str) -> None:
-        """Have the notifier look for a service's deliveries, unless it is about to. Raises `QueueUnavailable`, at
-        once: the sweeper tries again, not we."""
+        """Have the notifier look for a service's deliveries, unless it is about to, or nobody takes hints up. Raises
+        `QueueUnavailable`, at once: the sweeper tries again, not we."""
 
         def hint() -> None:
-            if self._redis.set(_hinted(service), 1, nx=True, ex=_HINT_SECONDS):
+            new = self._redis.set(_hinted(service), 1, nx=True, ex=_HINT_SECONDS)
+            if new and self._ask("llen", WEBHOOKS) < _MOST_HINTS:
                 self._celery.send_task(NOTIFY_TASK, args=[service], queue=WEBHOOKS, retry=False)
 
         self._hand_over(hint)

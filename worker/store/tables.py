@@ -89,6 +89,7 @@ scans = Table(
     Column("quarantine_key", Text),  # NULL once the bytes are gone from there
     Column("source_key", Text),  # under incoming/: promised to, or written by, the service itself
     Column("source_etag", String(128)),  # NULL: promised, not enqueued yet
+    Column("promised_size", BigInteger),  # what the form was for, and what the service's quota has paid for
     Column("clean_prefix", Text),  # NULL: the service's name and a slash
     Column("declared_type", Text),
     Column("detected_type", Text),
