@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 
 from worker import clock
 from worker.errors import LazarettoError, NoSuchService
+from worker.policy_file import SERVICE_NAME
 from worker.services import Scope, hashed
 from worker.store import services as stored
 from worker.store.database import Database
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAME = re.compile(SERVICE_NAME)
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is taken for something else when read aloud
 _PREFIX_CHARACTERS = 8
 _SECRET_BYTES = 32

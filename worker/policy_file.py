@@ -16,7 +16,7 @@ from worker.errors import Permanent
 from worker.policy import ImagePolicy, LimitPolicy, Policy
 from worker.toml_lines import Lines
 
-_SERVICE = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+SERVICE_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _TABLES: dict[str, type[BaseModel]] = {"images": ImagePolicy, "limits": LimitPolicy}
 
 
@@ -37,7 +37,7 @@ class PolicyFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     default: Policy
-    services: dict[Annotated[str, Field(pattern=_SERVICE)], Policy] = {}
+    services: dict[Annotated[str, Field(pattern=SERVICE_NAME)], Policy] = {}
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 open connection and never commits.
 
 All of it       `database` (connections, transactions), `tables`
-A scan          `scans` (added, moved), `claims` (moved by whoever works on it), `events`, `rows` (to and from the domain)
+A scan          `scans` (added, moved), `claims` (moved by its worker), `events`, `rows` (as the domain has them)
 All scans       `backlog` (what the sweeper looks for), `inventory` (page after page, for `reconcile`)
 Who asks        `services` (with their keys), `idempotency`
 Webhooks        `outbox` (what is to be delivered), `endpoints` (how their receivers fare), `webhook_secrets`,
