@@ -18,7 +18,7 @@ class WebhookView(BaseModel):
     """An event, as Standard Webhooks has it."""
 
     type: str = Field(examples=["scan.clean"], description="`scan.` and the status in which the decision ended.")
-    timestamp: datetime
+    timestamp: datetime = Field(description="When that was.", examples=["2026-01-15T08:24:01.250000Z"])
     data: ScanView
 
 
@@ -31,9 +31,23 @@ class WebhookView(BaseModel):
 )
 def scan_ended(
     event: WebhookView,
-    webhook_id: Annotated[str, Header(description="The same each time that this event is sent.")],
-    webhook_timestamp: Annotated[str, Header(description="Of this attempt: seconds since 1970.")],
-    webhook_signature: Annotated[str, Header(description="One for each secret that is valid, with spaces between.")],
+    webhook_id: Annotated[
+        str,
+        Header(
+            description="The same each time that this event is sent.",
+            examples=["msg_0199c3d2-7c1f-7a52-9b1e-4d5f60718293"],
+        ),
+    ],
+    webhook_timestamp: Annotated[
+        str, Header(description="Of this attempt: seconds since 1970.", examples=["1768465441"])
+    ],
+    webhook_signature: Annotated[
+        str,
+        Header(
+            description="One for each secret that is valid, with spaces between.",
+            examples=["v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="],
+        ),
+    ],
 ) -> None:
     """A decision about a scan has ended: sent to the `webhook_url` of the service's policy, signed as
     https://www.standardwebhooks.com says. May come twice, and events in any order: `data.decision` tells which is
