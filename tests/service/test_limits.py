@@ -16,6 +16,8 @@ from tests.server import Server
 from tests.system import System
 from worker.settings import Settings
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # counted in Redis
+
 _LIMITS = """
 [services.few.limits]
 requests_per_minute = 5
