@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from api.parts import Parts
 from api.problems import Problem
 from api.requests import ANSWER_HEADERS
 from worker.policy import LimitPolicy
-from worker.quotas import Standing
+from worker.quotas import NeverWithinQuota, QuotaExceeded, Standing
 
 _UNCOUNTED = 1024 * 1024  # bytes that an upload of unknown size may be ahead of its count
 
@@ -46,12 +48,17 @@ async def counted(
     uncounted = announced or 0
     await _take(parts, service, limits, uncounted)
     uncounted = -uncounted
-    async for chunk in body:
-        uncounted += len(chunk)
-        if uncounted >= _UNCOUNTED:
-            await _take(parts, service, limits, uncounted)
-            uncounted = 0
-        yield chunk
+    try:
+        async for chunk in body:
+            uncounted += len(chunk)
+            if uncounted >= _UNCOUNTED:
+                await _take(parts, service, limits, uncounted)
+                uncounted = 0
+            yield chunk
+    except ClientDisconnect:  # who hangs up has sent them all the same
+        with suppress(QuotaExceeded, NeverWithinQuota):
+            await _take(parts, service, limits, max(0, uncounted))
+        raise
     await _take(parts, service, limits, max(0, uncounted))
 
 

@@ -66,6 +66,12 @@ def drip_body(handler: Handler, _received: Received) -> None:
     _drip(handler, b"HTTP/1.1 200 OK\r\n\r\n", b"x")
 
 
+def stall_body(handler: Handler, received: Received) -> None:
+    """All is well, and there is more to come, which does not."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+    hang(handler, received)
+
+
 def flood(handler: Handler, _received: Received) -> None:
     """All is well, and here is a gigabyte."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n")

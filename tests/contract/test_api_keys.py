@@ -111,6 +111,19 @@ def test_rotating_never_prolongs_the_old_key(database: Database, calendar: Calen
     assert services.identify(database, old.key) is None
 
 
+def test_rotating_the_key_of_the_environment_brings_no_earlier_one_back(database: Database, calendar: Calendar) -> None:
+    """They all are called `bootstrap`, and the earlier one may have been rotated because it leaked."""
+    services.ensure_bootstrap_key(database, "leaked")
+    api_keys.rotate(database, "bootstrap", 0)
+    calendar.pass_time(60)
+    services.ensure_bootstrap_key(database, "next")
+    api_keys.rotate(database, "bootstrap", DAY)
+    assert services.identify(database, "leaked") is None
+    assert services.identify(database, "next")
+    calendar.pass_time(DAY + 1)
+    assert services.identify(database, "next") is None
+
+
 def test_use_is_on_record_to_the_minute_and_written_once(database: Database, calendar: Calendar) -> None:
     new = api_keys.create(database, "avatars", [Scope.READ], None)
     assert _last_use(database, new.prefix) is None

@@ -9,20 +9,23 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from worker import clock, migrations, services
 from worker.errors import DatabaseUnavailable
 from worker.scan import Cause, Mover, Promoted, Reason, ReasonCode, Scan, ScannerInfo, Status, Verdict
 from worker.services import Scope
-from worker.store import events, scanners, scans
+from worker.store import events, scanners, scans, webhook_secrets
 from worker.store.database import Database
 from worker.store.rows import verdict_values
 from worker.store.tables import metadata
@@ -64,6 +67,23 @@ def test_migrating_down_and_up_again_works(database: Database) -> None:
     assert migrations.pending(database)
     migrations.upgrade(database)
     assert not migrations.pending(database)
+
+
+def test_nobody_else_reads_a_database_of_ours(tmp_path: Path) -> None:
+    """Secrets of webhooks are in it as they are; also where the folder is open to everybody."""
+    tmp_path.chmod(0o755)
+    with closing(Database(f"sqlite:///{tmp_path / 'ours.db'}")) as database:
+        migrations.upgrade(database)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert set(modes) >= {"ours.db", "ours.db-wal", "ours.db-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+def test_what_a_statement_was_about_is_in_no_fault(database: Database) -> None:
+    """Whatever nobody has thought of ends in the log, as it is."""
+    with pytest.raises(IntegrityError) as refused, database.write() as connection:
+        webhook_secrets.add(connection, "nobody", "whsec_c2VjcmV0")
+    assert "whsec_" not in str(refused.value)
 
 
 def test_a_scan_comes_back_as_it_went(database: Database) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 
 from ops.embedded.ports import choose
 from tests.server import Server
+from tests.stack import until
 from tests.system import System
 from worker.settings import Settings
 
@@ -91,6 +93,27 @@ def test_a_body_of_unknown_size_is_cut_off_where_the_quota_ends(system: System, 
     assert all(scan.size is None or scan.size < 1 << 20 for scan in system.all())
     system.sweep()
     assert system.all()[-1].status == "expired"
+
+
+def _have_expired(system: System, number: int) -> bool:
+    return [scan.status for scan in system.all()] == ["expired"] * number
+
+
+def test_bytes_of_an_upload_that_breaks_off_count(system: System, limited: Settings) -> None:
+    """Of unknown size, and too few to be counted on the way: else hanging up would be a way around the quota."""
+
+    def broken() -> Iterator[bytes]:
+        yield bytes(800_000)
+        while not (begun := system.all()) or begun[0].status != "receiving":
+            time.sleep(0.02)
+        raise ConnectionAbortedError
+
+    with Server(limited) as server, server.client(system.key_of("small")) as client:
+        for number in range(1, 4):
+            with pytest.raises(ConnectionAbortedError):
+                client.put("/v1/uploads/a.txt", content=broken())
+            until(partial(_have_expired, system, number), 10, "the upload to break off")
+        assert client.put("/v1/uploads/b.txt", content=bytes(1 << 20)).status_code == 429
 
 
 def test_without_redis_every_request_passes_and_none_waits(system: System, limited: Settings) -> None:

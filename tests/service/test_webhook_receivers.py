@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -33,8 +35,15 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def _deliver(url: str, *, allowed: Any = LOOPBACK, resolve: Resolve | None = None, body: bytes = BODY) -> Answer:
-    receivers = Receivers(timeout=TIMEOUT, allowed=allowed, resolve=resolve)
+def _deliver(
+    url: str,
+    *,
+    allowed: Any = LOOPBACK,
+    resolve: Resolve | None = None,
+    body: bytes = BODY,
+    timeout: float = TIMEOUT,
+) -> Answer:
+    receivers = Receivers(timeout=timeout, allowed=allowed, resolve=resolve)
     try:
         return receivers.deliver(url, {"webhook-id": "msg_1"}, body)
     finally:
@@ -82,6 +91,33 @@ def test_a_body_without_end_is_not_waited_for(receiver: Receiver) -> None:
     answer = _deliver(receiver.url)
     assert (answer.status_code, answer.error) == (200, None)
     assert answer.seconds < TIMEOUT + 0.5
+
+
+def test_a_body_that_stalls_is_waited_for_no_longer(receiver: Receiver) -> None:
+    """Its status has been told; for as long as it is waited for, one delivery less is made."""
+    receiver.answer = answers.stall_body
+    answer = _deliver(receiver.url, timeout=8)
+    assert (answer.status_code, answer.error) == (200, None)
+    assert answer.seconds < 2.5
+
+
+def test_a_name_that_nobody_waits_for_any_more_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that are slow would keep all others waiting long after they had their time."""
+    monkeypatch.setattr("worker.adapters.receiver._LOOKUPS", 1)
+    slow, looked_up = threading.Event(), list[str]()
+
+    def resolve(host: str, _port: int) -> list[str]:
+        looked_up.append(host)
+        slow.wait()
+        return ["127.0.0.1"]
+
+    receivers = Receivers(timeout=0.2, allowed=LOOPBACK, resolve=resolve)
+    with closing(receivers):
+        errors = {receivers.deliver(f"http://{name}.test/", {}, BODY).error for name in ("slow", "late", "later")}
+        slow.set()
+        receivers.deliver("http://last.test/", {}, BODY)
+    assert errors == {"no answer within 0.2 s"}
+    assert looked_up == ["slow.test", "last.test"]
 
 
 def test_a_gigabyte_is_not_read(receiver: Receiver) -> None:

@@ -23,6 +23,10 @@ class Hurried(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream, self._deadline = stream, deadline
 
+    def hurry(self, seconds: float) -> None:
+        """Let it end in so many seconds, if not sooner."""
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, remaining(self._deadline))
 

@@ -88,7 +88,10 @@ class Receivers:
     def _addresses(self, host: str, port: int, deadline: float) -> list[str]:
         """Where the host may be reached. Raises `OSError` where it is unknown, or nowhere that we may go."""
         looked_up: Future[list[str]] = self._lookups.submit(self._resolve, host, port)
-        found = looked_up.result(timeout=remaining(deadline))
+        try:
+            found = looked_up.result(timeout=remaining(deadline))
+        finally:
+            looked_up.cancel()  # nobody waits for it: it must not keep others waiting where names are slow
         fit = [address for address in found if permitted(address, self._allowed)]
         if not fit:
             expected = "expected a public address, or one within LAZARETTO_WEBHOOK_ALLOWED_NETWORKS"
@@ -139,11 +142,13 @@ def _lines(url: httpx.URL, headers: Mapping[str, str]) -> list[tuple[bytes, byte
 
 def _read_a_little(response: httpcore.Response) -> None:
     """Only that its server may finish; what it says, and whether it ends, does not matter."""
-    read, enough_at = 0, time.monotonic() + _READ_SECONDS
-    with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+    read, connection = 0, response.extensions["network_stream"]
+    if isinstance(connection, Hurried):
+        connection.hurry(_READ_SECONDS)
+    with suppress(httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, TimeoutError):
         for chunk in response.iter_stream():
             read += len(chunk)
-            if read >= _MOST_READ or time.monotonic() > enough_at:
+            if read >= _MOST_READ:
                 return
 
 

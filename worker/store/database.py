@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -152,18 +152,21 @@ def _cause(fault: Exception) -> str:
 
 
 def _engine(url: str, connect_timeout: float, timeout: float | None) -> Engine:
+    """What a statement was about, secrets among it, stays out of faults: they end up in logs."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+        _make_private(parsed.database)
+        options = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+        engine = create_engine(parsed, hide_parameters=True, connect_args=options)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     options = {"connect_timeout": max(1, int(connect_timeout))}
-    engine = create_engine(parsed, pool_pre_ping=True, pool_recycle=_RECYCLE_SECONDS, connect_args=options)
+    engine = create_engine(
+        parsed, hide_parameters=True, pool_pre_ping=True, pool_recycle=_RECYCLE_SECONDS, connect_args=options
+    )
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> _Impatient:
@@ -180,6 +183,18 @@ def _follow(connection: _Impatient) -> None:
     connection.rollback()
     if abs(ahead) > _SAME_TIME:
         telemetry.warn(Log.CLOCK_DIFFERS, seconds=ahead.total_seconds(), followed="database")
+
+
+def _make_private(database: str | None) -> None:
+    """Nobody else reads a new database: it holds what webhooks are signed with. What SQLite puts beside it gets the
+    same mode (`findCreateFileMode` in its os_unix.c)."""
+    if database in (None, "", ":memory:"):
+        return
+    path = Path(database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with suppress(OSError):  # which SQLite tells of in its own words
+            path.touch(0o600)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

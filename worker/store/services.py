@@ -79,7 +79,9 @@ def all_keys(connection: Connection, service: str | None) -> list[KeyRecord]:
 
 
 def expire_key(connection: Connection, prefix: str, moment: datetime) -> None:
-    connection.execute(update(api_keys).where(api_keys.c.prefix == prefix).values(expires_at=moment))
+    """Let keys end then that would be valid for longer; what has ended stays so."""
+    later = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > moment)
+    connection.execute(update(api_keys).where(api_keys.c.prefix == prefix, later).values(expires_at=moment))
 
 
 def revoke_key(connection: Connection, prefix: str) -> None:
