@@ -104,7 +104,7 @@ def promise_upload(
     status_code=HTTPStatus.ACCEPTED,
     responses=_PROBLEMS | documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-def scan_object(
+async def scan_object(
     wanted: ScanRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
 ) -> ScanView:
     """Have an object scanned that lies under `incoming/` and the service's name. Safe to repeat: the same object is the
@@ -114,7 +114,7 @@ def scan_object(
     metadata, name = _checked(wanted.metadata, parts), wanted.filename or wanted.key.rpartition("/")[2]
     announced = _announced(request, caller, name, wanted.content_type, metadata, claim)
     _note_replay(response, claim)
-    return ScanView.of(parts.direct_uploads.enqueue(wanted.key, announced))
+    return ScanView.of(await parts.in_store_thread(parts.direct_uploads.enqueue, wanted.key, announced))
 
 
 def _checked(metadata: dict[str, Any], parts: Parts) -> dict[str, Any]:

@@ -31,8 +31,8 @@ _SHOWN = (
     Problem(
         HTTPStatus.REQUEST_TIMEOUT,
         "upload_stalled",
-        "The upload sent nothing for 60 s; it can be sent again.",
-        expected="a body without long pauses",
+        "The upload sent too little for too long, 4096 bytes so far; it can be sent again.",
+        expected="a body without long pauses, of 1024 bytes a second at least",
         retryable=True,
     ),
     Problem(

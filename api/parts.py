@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
@@ -27,6 +29,7 @@ from worker.store.database import Database
 P = ParamSpec("P")
 T = TypeVar("T")
 THREADS = 64  # calls to S3, database and Redis at once; each is short
+STORE_THREADS = 32  # requests at once that ask the store; where it hangs they wait, and nobody else with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,19 @@ class Parts:
     hints: Hints
     waiting: Waiting
     threads: ThreadPoolExecutor
+    store_threads: ThreadPoolExecutor
 
     async def in_thread(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Run a call that blocks where it holds up no other request."""
         return await asyncio.to_thread(call, *arguments, **options)
 
+    async def in_store_thread(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """The same for a call that may wait long for the store: keys are looked up, and scans read, in others."""
+        within = partial(contextvars.copy_context().run, call, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(self.store_threads, within)
+
     def close(self) -> None:
+        self.store_threads.shutdown(cancel_futures=True)
         self.threads.shutdown(cancel_futures=True)
         self.queue.close()
         self.quotas.close()
@@ -84,6 +94,7 @@ def make(settings: Settings) -> Parts:
         hints=Hints(queue, policies),
         waiting=Waiting(database),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
+        store_threads=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
     )
 
 

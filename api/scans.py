@@ -108,11 +108,15 @@ async def get_scan(
 
 
 @router.delete("/{scan_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND))
-def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts: PartsOf) -> None:
+async def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts: PartsOf) -> None:
     """Erase the bytes, wherever they are and at any status; the record stays. Safe to repeat. Scope: `submit`."""
+    await parts.in_store_thread(_erase, parts, caller, scan_id, request.state.request_id)
+
+
+def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
     scan = _visible(parts, caller, scan_id)
     try:
-        parts.operations.erase(scan, caller.actor, request.state.request_id)
+        parts.operations.erase(scan, caller.actor, request_id)
     finally:  # it has ended, also where the store is away
         parts.hints.ended(scan.service)
 

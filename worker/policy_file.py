@@ -54,12 +54,12 @@ class PolicyFile(BaseModel):
         try:
             text = path.read_text()
             return cls.model_validate(raw := tomllib.loads(text))
-        except OSError as fault:
-            raise PolicyFault([f"{path}: {fault.strerror}"]) from fault
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-            raise PolicyFault([f"{path}: {fault}"]) from fault
         except ValidationError as fault:
             raise PolicyFault(list(_told(path, Lines(text), raw, fault.errors()))) from fault
+        except OSError as fault:
+            raise PolicyFault([f"{path}: {fault.strerror}"]) from fault
+        except (ValueError, RecursionError) as fault:  # tomllib has its own only for what is no TOML
+            raise PolicyFault([f"{path}: {fault}"]) from fault
 
     @property
     def largest_upload(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def ensure_bootstrap_key(database: Database, key: str) -> None:
                 stored.add_key(
                     connection,
                     key_hash=hashed(key),
-                    prefix="bootstrap",
+                    prefix=f"bootstrap_{secrets.token_hex(3)}",  # or nobody could revoke an earlier one alone
                     service=BOOTSTRAP_SERVICE,
                     scopes=[scope.value for scope in Scope],
                 )

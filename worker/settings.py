@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     # Intake
     part_size: int = Field(8 * MIB, ge=5 * MIB, description="one part of a large upload; S3's minimum is 5 MiB")
-    upload_idle_timeout: float = Field(60, gt=0, description="an upload that sends nothing for so long ends")
+    upload_idle_timeout: float = Field(60, gt=0, description="an upload that sends next to nothing for so long ends")
     max_metadata_bytes: int = Field(16 * 1024, description="the JSON object a service may attach")
     max_filename_characters: int = Field(4096, description="longer names are cut, which the record shows")
     presigned_seconds: int = Field(

@@ -111,17 +111,36 @@ def test_rotating_never_prolongs_the_old_key(database: Database, calendar: Calen
     assert services.identify(database, old.key) is None
 
 
-def test_rotating_the_key_of_the_environment_brings_no_earlier_one_back(database: Database, calendar: Calendar) -> None:
-    """They all are called `bootstrap`, and the earlier one may have been rotated because it leaked."""
-    services.ensure_bootstrap_key(database, "leaked")
+def test_rotating_a_key_brings_none_of_its_name_back(database: Database, calendar: Calendar) -> None:
+    """Keys from the environment were all called `bootstrap`, and the earlier one may have ended because it leaked."""
+    _add_of_one_name(database, "leaked")
     api_keys.rotate(database, "bootstrap", 0)
     calendar.pass_time(60)
-    services.ensure_bootstrap_key(database, "next")
+    _add_of_one_name(database, "next")
     api_keys.rotate(database, "bootstrap", DAY)
     assert services.identify(database, "leaked") is None
     assert services.identify(database, "next")
     calendar.pass_time(DAY + 1)
     assert services.identify(database, "next") is None
+
+
+def _add_of_one_name(database: Database, key: str) -> None:
+    with database.write() as connection:
+        hashed = services.hashed(key)
+        stored.add_key(connection, key_hash=hashed, prefix="bootstrap", service="avatars", scopes=["operate"])
+
+
+def test_an_earlier_key_of_the_environment_can_be_revoked_alone(database: Database) -> None:
+    for key in ("earlier", "present"):
+        services.ensure_bootstrap_key(database, key)
+    with database.read() as connection:
+        earlier, present = stored.all_keys(connection, "default")
+    assert earlier.prefix.startswith("bootstrap_")
+    api_keys.revoke(database, earlier.prefix)
+    assert services.identify(database, "earlier") is None
+    caller = services.identify(database, "present")
+    assert caller is not None
+    assert caller.key == present.prefix
 
 
 def test_use_is_on_record_to_the_minute_and_written_once(database: Database, calendar: Calendar) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -125,3 +128,19 @@ def test_bodies_that_are_no_json_or_too_large_are_answered_as_documented(client:
     ]
     assert [answer.status_code for answer in answers] == [415, 413]
     assert {"415", "413"} <= set(described)
+
+
+def test_a_store_that_hangs_keeps_nobody_waiting_who_only_reads(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = system.settings.model_copy(update={"s3_timeout": 2, "connect_timeout": 1})
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with Server(settings) as server, server.client() as client, ThreadPoolExecutor(60) as pool:
+            asked = [pool.submit(client.post, "/v1/scans", json={"key": "incoming/default/a"}) for _ in range(60)]
+            time.sleep(1)
+            begun = time.monotonic()
+            assert client.get("/v1/scans").status_code == 200
+            assert time.monotonic() - begun < 1.5
+            assert not any(each.done() for each in asked)
+        assert {each.result().status_code for each in asked} == {503}

@@ -124,6 +124,36 @@ def test_an_upload_that_sends_nothing_ends(system: System) -> None:
     assert system.newest().status is Status.EXPIRED
 
 
+def test_an_upload_that_drips_ends(system: System) -> None:
+    """No pause is too long, and it would go on for years: each holds a connection, a row and a lease meanwhile."""
+    system.settings = system.settings.model_copy(update={"upload_idle_timeout": 0.5})
+    sent = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 100:
+            sent += 1
+            yield b"x"
+            await asyncio.sleep(0.1)
+
+    with pytest.raises(UploadStalled):
+        asyncio.run(system.intake().receive(incoming(), body(), dict))
+    assert sent < 10
+    assert system.newest().status is Status.EXPIRED
+
+
+def test_an_upload_that_is_slow_but_goes_on_is_taken(system: System) -> None:
+    system.settings = system.settings.model_copy(update={"upload_idle_timeout": 1})
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(8):
+            yield bytes(1024)
+            await asyncio.sleep(0.2)
+
+    scan = asyncio.run(system.intake().receive(incoming(), body(), dict))
+    assert (scan.status, scan.size) == (Status.QUEUED, 8192)
+
+
 def test_the_row_exists_before_the_bytes(system: System) -> None:
     seen = []
 

@@ -96,7 +96,14 @@ def test_a_webhook_that_every_delivery_would_refuse_is_refused_and_its_password_
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("[default\n", "line 1"), ("a = 1\na = 2\n", "line 2"), ("\xff", "policy.toml"), ("", "default: missing")],
+    [
+        ("[default\n", "line 1"),
+        ("a = 1\na = 2\n", "line 2"),
+        ("\xff", "policy.toml"),
+        ("", "default: missing"),
+        (f"a = {'9' * 5000}\n", "4300"),  # from here on tomllib raises what is not its own
+        (f"a = {'[' * 5000}\n", "recursion"),
+    ],
 )
 def test_what_is_no_policy_at_all_is_told(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "policy.toml"
