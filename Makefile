@@ -25,11 +25,12 @@ test: $(INSTALLED) ## run every test, against real services that the suite start
 
 # Half of the time is waiting, so one core more is used than by one after the other.
 .PHONY: parts whole
+LONG := tests/service/test_corpus.py $(wildcard tests/service/test_embedded_*.py tests/service/test_webhook_*.py)
 parts:
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/service
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/service $(addprefix --ignore=,$(LONG))
 
 whole:
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest tests/e2e $(LONG)
 
 torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, hundreds of kills, on both databases
 	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py tests/service/test_webhook_torture.py

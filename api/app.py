@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, health, openapi, parts, problems, scans, uploads
+from api import direct_uploads, health, openapi, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -35,7 +36,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             held.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # `/docs` asks no other host for its scripts
+        docs_url="/docs",
+        redoc_url=None,
         title="Lazaretto",
         version=version("lazaretto"),
         summary="Uploads are quarantined, scanned, and promoted or deleted.",
@@ -49,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for module in (direct_uploads, uploads, scans, health):
         app.include_router(module.router)
+    app.webhooks.include_router(webhooks.router)
     problems.install(app)
     app.add_middleware(SmallBodies)
     app.add_middleware(Methods, router=app.router)

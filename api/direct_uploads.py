@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.auth import Submitter
 from api.forms import storable
@@ -33,6 +33,11 @@ Metadata = Annotated[
 _KEY = "incoming/avatars/photo.jpg"
 
 
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 12345.0 is an integer there as well (JSON Schema, 2020-12, 4.2.3)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class PromiseRequest(BaseModel):
     """The file that is to come."""
 
@@ -40,7 +45,9 @@ class PromiseRequest(BaseModel):
 
     filename: str = Field(description="What the file is called.", examples=["photo.jpg"])
     content_type: MediaType = Field(examples=["image/jpeg"])
-    size: int = Field(ge=1, description="In bytes, exactly.", strict=True, examples=[12345])
+    size: Annotated[int, BeforeValidator(_whole)] = Field(
+        ge=1, description="In bytes, exactly.", strict=True, examples=[12345]
+    )
     metadata: Metadata = {}
 
 

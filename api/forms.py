@@ -111,7 +111,8 @@ class UploadForm:
         elif self._field == b"metadata" and self._metadata is None:
             self._metadata = bytearray()
         else:
-            raise _malformed(f"The form has an unexpected or repeated field {self._field[:64]!r}.")
+            name = self._field[:64].decode("utf-8", "replace")
+            raise _malformed(f"The form has an unexpected or repeated field {name!r}.")
 
     def _on_data(self, data: bytes) -> None:
         if self._field == b"file":

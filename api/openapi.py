@@ -24,6 +24,7 @@ Every error is a problem (RFC 9457): `code` is for programs, `expected` says wha
 TAGS = [
     {"name": "uploads", "description": "Files come in."},
     {"name": "scans", "description": "What became of them, and the way to what was promoted."},
+    {"name": "webhooks", "description": "What services are told, where their policy names a URL."},
     {"name": "health", "description": "For load balancers and monitoring; no key is needed."},
 ]
 CONTACT = {"name": "Whoever operates this installation"}
@@ -35,6 +36,7 @@ _EVERYWHERE = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     HTTPStatus.INTERNAL_SERVER_ERROR,
 )
+_WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _PROBLEM = {"$ref": "#/components/schemas/ProblemBody"}
 _KEY = "Idempotency-Key"
 _REQUEST_ID = {
@@ -91,6 +93,7 @@ def _from_routes(app: FastAPI) -> Node:
         summary=app.summary,
         description=app.description,
         routes=app.routes,
+        webhooks=app.webhooks.routes,
         tags=app.openapi_tags,
         servers=[{"url": "/", "description": "The installation that serves this document."}],
         contact=app.contact,
@@ -123,6 +126,8 @@ def _complete(operation: Node) -> None:
         each["schema"] = _not_null(each["schema"])
     responses = operation["responses"]
     for status in _EVERYWHERE:
+        responses.setdefault(str(int(status)), {})
+    for status in _WITH_BODY if "requestBody" in operation else ():
         responses.setdefault(str(int(status)), {})
     if any(each["name"] == _KEY for each in parameters):
         responses.setdefault(str(int(HTTPStatus.CONFLICT)), {})

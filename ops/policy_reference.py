@@ -22,7 +22,8 @@ begin from then on; a faulty one changes nothing and is told in `/readyz` and in
     lazaretto policy check FILE                      # every fault, with its line
     lazaretto policy explain SAMPLE --service NAME   # what would happen to a file, and why
 
-Sizes are numbers of bytes or text like `"5 MiB"`. Each record names the version of the policy that decided (`policy`).
+Sizes are numbers of bytes or text like `"5 MiB"`. Each record names the version of the policy that decided
+(`policy`), as `policy check` lists them.
 
     [services.avatars]
     types = ["image/jpeg", "image/png", "image/heic"]

@@ -63,7 +63,7 @@ def recorded(objects: ObjectStore, work: Callable[[], object]) -> list[Point]:
 
 
 @contextmanager
-def at(objects: ObjectStore, wanted: Point, action: Callable[[], None]) -> Iterator[list[Point]]:
+def at(objects: ObjectStore, wanted: Point, action: Callable[[], object]) -> Iterator[list[Point]]:
     """Take `action` once, when `wanted` is passed; yields a list that holds the point from then on."""
     reached: list[Point] = []
 

@@ -3,8 +3,8 @@
     intake ──▶ quarantine ──▶ pipeline: claim ▸ inspect ▸ decide ▸ settle ──▶ clean bucket, or deleted, or held
 
 The domain      `scan` (states, and who moves them), `media_types`, `policy` (the rules; with `policy_file`: where they
-                stand, and `policies`: as they stand now), `decide` (findings → verdict), `retries`, `keys`, `errors`,
-                `views` (a scan as everybody outside sees it)
+                stand, `toml_lines`: in which line, and `policies`: as they stand now), `decide` (findings →
+                verdict), `retries`, `keys`, `errors`, `views` (a scan as everybody outside sees it)
 Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
                 `idempotency`: sent twice, taken in once), `direct_uploads` (files that reach the bucket without us;
                 `sources` tells where), `pipeline` (the whole path, top to bottom), `sweep` (recovery), `reconcile`
@@ -19,8 +19,12 @@ Webhooks        `store.outbox` (each end of a decision puts one on record), `hin
                 `signing`, `sweep_webhooks` (what a hint was lost for), `adapters.receiver` (whom we do not trust)
 The outside     `adapters` (S3, clamd, Celery, receivers), `store` (database), `migrations`, `settings`, `telemetry`,
                 `clock`
-Entry points    `tasks`: the worker's process, where the parts are put together; `stopping`: how it ends;
-                `notifier`: the process that delivers webhooks
+Entry points    `tasks`: the worker's process, where the parts are put together (those that look into files by
+                `assembly`, which `lazaretto policy explain` shares); `stopping`: how it ends; `notifier`: the process
+                that delivers webhooks
+
+Two rights are called a claim: that of a worker to a scan (`custody`, `store.claims`), and that of a request to its
+Idempotency-Key (`idempotency`).
 
 Read `scan`, `intake` and `pipeline` first. Imports point downwards; `pyproject.toml` holds the contracts.
 

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from worker import clock
-from worker.errors import LazarettoError
+from worker.errors import LazarettoError, NoSuchService
+from worker.policy_file import SERVICE_NAME
 from worker.services import Scope, hashed
 from worker.store import services as stored
 from worker.store.database import Database
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAME = re.compile(SERVICE_NAME)
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is taken for something else when read aloud
 _PREFIX_CHARACTERS = 8
 _SECRET_BYTES = 32
@@ -35,13 +36,6 @@ class BadLifetime(LazarettoError):
 
     code = "bad_lifetime"
     expected = "at most 100 years, or no limit at all"
-
-
-class NoSuchService(LazarettoError):
-    """There is no such service."""
-
-    code = "service_not_found"
-    expected = "a name that `lazaretto services list` shows"
 
 
 class NoSuchKey(LazarettoError):

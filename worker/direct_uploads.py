@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from worker import clock, telemetry
@@ -38,6 +39,7 @@ class NothingThere(LazarettoError):
     """There is no such object of this service."""
 
     code = "object_not_found"
+    expected = "the key of an object under `incoming/`, the service's name and `/`"
 
 
 class NotUploadedYet(LazarettoError):
@@ -146,7 +148,8 @@ class DirectUploads:
             raise NothingThere
         promised = self._promised(announced.service, key)
         if promised and promised.status is not Status.RECEIVING:
-            return promised
+            with self._database.write() as connection:
+                return _told_again(connection, promised)
         found = self._objects.head(self._settings.quarantine_bucket, key)
         if found is None:
             self._objects.check(self._settings.quarantine_bucket)  # some stores say so where there is no bucket
@@ -196,13 +199,10 @@ class DirectUploads:
         return scan
 
     def _known(self, key: str, found: ObjectInfo) -> Scan | None:
-        """The scan of this object. Where that has ended, the same bytes were written once more: nobody will ever look
-        at them, and the sweeper takes them away."""
+        """The scan of this object."""
         with self._database.write() as connection:
             scan = scans.of_source(connection, key, found.etag)
-            if scan and scan.status.ended:
-                scans.amend_untouched(connection, scan, tidy_at=clock.now())
-        return scan
+            return _told_again(connection, scan) if scan else None
 
     def _accepted(self, scan: Scan, found: ObjectInfo) -> None:
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=found.size)
@@ -224,3 +224,11 @@ class DirectUploads:
             request_id=announced.request_id,
             **values,
         )
+
+
+def _told_again(connection: Connection, scan: Scan) -> Scan:
+    """The same scan. Where it has ended, the file was sent once more: nobody will ever look at it, and the sweeper
+    takes it away."""
+    if scan.status.ended:
+        scans.amend_untouched(connection, scan, tidy_at=clock.now())
+    return scan

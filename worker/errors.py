@@ -150,3 +150,10 @@ class ReencodingChanged(LazarettoError):
 
     code = "reencoding_changed"
     retryable = True
+
+
+class NoSuchService(LazarettoError):
+    """There is no such service."""
+
+    code = "service_not_found"
+    expected = "a name that `lazaretto services list` shows"

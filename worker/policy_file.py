@@ -16,7 +16,7 @@ from worker.errors import Permanent
 from worker.policy import ImagePolicy, LimitPolicy, Policy
 from worker.toml_lines import Lines
 
-_SERVICE = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+SERVICE_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _TABLES: dict[str, type[BaseModel]] = {"images": ImagePolicy, "limits": LimitPolicy}
 
 
@@ -37,7 +37,7 @@ class PolicyFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     default: Policy
-    services: dict[Annotated[str, Field(pattern=_SERVICE)], Policy] = {}
+    services: dict[Annotated[str, Field(pattern=SERVICE_NAME)], Policy] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -56,7 +56,9 @@ class PolicyFile(BaseModel):
             return cls.model_validate(raw := tomllib.loads(text))
         except ValidationError as fault:
             raise PolicyFault(list(_told(path, Lines(text), raw, fault.errors()))) from fault
-        except (OSError, ValueError, RecursionError) as fault:  # tomllib has its own only for what is no TOML
+        except OSError as fault:
+            raise PolicyFault([f"{path}: {fault.strerror}"]) from fault
+        except (ValueError, RecursionError) as fault:  # tomllib has its own only for what is no TOML
             raise PolicyFault([f"{path}: {fault}"]) from fault
 
     @property
@@ -115,7 +117,8 @@ def _said(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error" and error["loc"][-1] == "webhook_url":
         return message  # and not the password in it: this goes to the log
-    return f"got {error['input']!r:.80}; {message[0].lower()}{message[1:]}"
+    sentence = message if message[1:2].isupper() else message[0].lower() + message[1:]  # URL stays URL
+    return f"got {error['input']!r:.80}; {sentence}"
 
 
 def _nearest(place: tuple[str | int, ...]) -> str:

@@ -13,19 +13,12 @@ from datetime import datetime, timedelta
 from standardwebhooks import Webhook
 
 from worker import clock
-from worker.errors import LazarettoError
+from worker.errors import NoSuchService
 from worker.policies import Policies
 from worker.store import webhook_secrets as stored
 from worker.store.database import Database
 
 _PREFIX, _BYTES = "whsec_", 32  # the specification asks for 24 to 64
-
-
-class UnknownService(LazarettoError):
-    """There is no such service."""
-
-    code = "service_unknown"
-    expected = "one that `lazaretto services list` shows"
 
 
 def ensure_all(database: Database, policies: Policies) -> None:
@@ -39,10 +32,10 @@ def ensure_all(database: Database, policies: Policies) -> None:
 
 
 def ensure(database: Database, service: str) -> str:
-    """The present secret of a service, made if there was none. Raises `UnknownService`."""
+    """The present secret of a service, made if there was none. Raises `NoSuchService`."""
     with database.write() as connection:
         if not stored.lock(connection, service):
-            raise UnknownService(f"There is no service {service!r}.")
+            raise NoSuchService(f"there is no service {service!r}.")
         if present := stored.present(connection, service):
             return present
         made = _made()
@@ -51,11 +44,11 @@ def ensure(database: Database, service: str) -> str:
 
 
 def rotate(database: Database, service: str, grace: timedelta) -> str:
-    """A new secret; the one before stays valid beside it for `grace`. Raises `UnknownService`."""
+    """A new secret; the one before stays valid beside it for `grace`. Raises `NoSuchService`."""
     made = _made()
     with database.write() as connection:
         if not stored.lock(connection, service):
-            raise UnknownService(f"There is no service {service!r}.")
+            raise NoSuchService(f"there is no service {service!r}.")
         stored.retire(connection, service, clock.now() + grace)
         stored.add(connection, service, made)
     return made

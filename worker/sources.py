@@ -15,8 +15,7 @@ def remove(objects: ObjectStore, bucket: str, scan: Scan) -> None:
     """
     if scan.source_key is None:
         return
-    if not is_promised(scan):
-        found = objects.head(bucket, scan.source_key)
-        if found is None or found.etag != scan.source_etag:
-            return
-    objects.delete(bucket, scan.source_key)
+    if is_promised(scan):
+        objects.delete(bucket, scan.source_key)
+    elif scan.source_etag is not None:
+        objects.delete_exactly(bucket, scan.source_key, scan.source_etag)

@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 from worker import signing
-from worker.errors import LazarettoError
+from worker.errors import LazarettoError, NoSuchService
 from worker.hints import Hints
 from worker.policies import Policies
 from worker.settings import Settings
-from worker.store import delivery_log, endpoints, outbox
+from worker.store import delivery_log, endpoints, outbox, services
 from worker.store.database import Database
 from worker.store.delivery_log import Record, Wanted
 
@@ -74,8 +74,11 @@ class Webhooks:
     def test(self, service: str) -> dict[str, Any]:
         """Deliver an event that says nothing, ahead of all others, once; the delivery as it ended.
 
-        Raises `UnknownService`, `NoReceiver` and `NotTakenUp`.
+        Raises `NoSuchService`, `NoReceiver` and `NotTakenUp`.
         """
+        with self._database.read() as connection:
+            if not services.exists(connection, service):
+                raise NoSuchService(f"there is no service {service!r}")
         if self._policies.of(service).webhook_url is None:
             raise NoReceiver(f"The policy of {service} names no webhook_url.")
         signing.ensure(self._database, service)

@@ -38,8 +38,7 @@ def check(
         fingerprint = policies.fingerprint if policies else None
         typer.echo(json.dumps({"fingerprint": fingerprint, "services": services, "faults": faults}, indent=2))
     elif policies:
-        others = f"; {', '.join(services)} differ from the default" if services else ""
-        typer.echo(f"{path}: in order, policy {policies.fingerprint}{others}")
+        typer.echo(f"{path}: in order, policy {policies.fingerprint}\n{_on_records(policies)}")
     else:
         typer.echo("\n".join(faults))
     raise SystemExit(1 if faults else 0)
@@ -65,6 +64,12 @@ def explain(
     for name, value in found.items():
         for line in _lines(value):
             console.print(Text(f"{name:14} ", style="bold"), Text(tables.inert(line)), sep="")
+
+
+def _on_records(policies: PolicyFile) -> str:
+    """What scans have as `policy`: whoever reads a record finds the rules that decided."""
+    each = {"the default": policies.default, **dict(sorted(policies.services.items()))}
+    return "\n".join(f"  {policy.fingerprint}  {name}" for name, policy in each.items())
 
 
 def _lines(value: Any) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from ops.cli import installation
-from worker import api_keys
+from worker import api_keys, signing
+from worker.policies import Policies
+from worker.settings import load
 from worker.store import services as stored
 
 app = typer.Typer(help="Services: who may upload. Each sees its own scans only.", no_args_is_help=True)
@@ -19,9 +21,11 @@ def add(
     name: Annotated[str, typer.Argument(help="a-z, 0-9, - and _; for good: files and records are kept under it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the service as JSON.")] = False,
 ) -> None:
-    """Put a service on record. Safe to repeat."""
+    """Put a service on record; one whose policy names a webhook URL is told of its very first file. Safe to repeat."""
+    policies = Policies(load().policy_file)
     with installation.database() as database:
         added = api_keys.add_service(database, name)
+        signing.ensure_all(database, policies)  # else the sweeper does, which may be too late for the first file
     if as_json:
         typer.echo(json.dumps({"name": name, "added": added}))
     else:

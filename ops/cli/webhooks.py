@@ -12,14 +12,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ops.cli import tables
+from ops.cli import installation, tables
 from ops.cli.system import seconds
 from worker import clock, signing
 from worker.adapters.task_queue import TaskQueue
 from worker.hints import Hints
 from worker.policies import Policies
 from worker.settings import load
-from worker.store.database import Database
 from worker.store.delivery_log import Wanted
 from worker.store.outbox import DeliveryStatus
 from worker.webhooks import Webhooks
@@ -68,7 +67,7 @@ def show(delivery_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJ
 
 @app.command("redeliver")
 def redeliver(
-    delivery_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    delivery_id: Annotated[str | None, typer.Argument(metavar="ID")] = None,
     service: Service = None,
     status: Status = None,
     since: Since = None,
@@ -86,7 +85,7 @@ def redeliver(
 
 
 @app.command("test")
-def send_test(service: str, as_json: AsJson = False) -> None:
+def send_test(service: Annotated[str, typer.Argument(help="Whom to tell.")], as_json: AsJson = False) -> None:
     """Send a service an event of the type webhook.test, once, and say what became of it. Exit code 1: it failed."""
     with _webhooks() as webhooks:
         delivery = webhooks.test(service)
@@ -97,14 +96,14 @@ def send_test(service: str, as_json: AsJson = False) -> None:
 
 @app.command("secret")
 def secret(
-    service: str,
+    service: Annotated[str, typer.Argument(help="Whose webhooks they are.")],
     rotate: Annotated[bool, typer.Option("--rotate", help="Make a new one.")] = False,
     grace: Annotated[
         float, typer.Option(parser=seconds, metavar="PERIOD", help="How long the one before stays valid beside it.")
     ] = "24h",  # type: ignore[assignment]  # typer parses defaults
 ) -> None:
     """Print what a service's webhooks are signed with; made if there is none."""
-    with closing(Database(load().database_url.get_secret_value())) as database:
+    with installation.database() as database:
         if rotate:
             typer.echo(signing.rotate(database, service, timedelta(seconds=grace)))
         else:
@@ -115,10 +114,7 @@ def secret(
 def _webhooks() -> Iterator[Webhooks]:
     settings = load()
     policies = Policies(settings.policy_file)
-    with (
-        closing(Database(settings.database_url.get_secret_value())) as database,
-        closing(TaskQueue(settings)) as queue,
-    ):
+    with installation.database() as database, closing(TaskQueue(settings)) as queue:
         yield Webhooks(database, Hints(queue, policies), policies, settings)
 
 
@@ -140,9 +136,11 @@ def _show(delivery: dict[str, Any], as_json: bool) -> None:
     console = tables.console()
     for name, value in delivery.items():
         if name not in {"log", "last_attempt"}:
-            console.print(Text(f"{name:12} ", style="bold"), Text(tables.inert(str(value))), sep="")
+            line = Text.assemble((f"{name:12} ", "bold"), tables.inert("" if value is None else str(value)))
+            console.print(line, soft_wrap=True)
     for each in delivery["log"]:
-        console.print(Text(tables.inert(f"{_attempt(each)}  {each['seconds']:.2f} s  {each['url']}")))
+        told = f"{_attempt(each)}  {each['seconds']:.2f} s  {each['url']}"
+        console.print(Text(tables.inert(told)), soft_wrap=True)
 
 
 def _attempt(attempt: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 from ops.embedded.accounts import private_file
 from ops.embedded.dotenv_file import as_dotenv
 from ops.embedded.faults import StackFault
+from worker.policy_file import PolicyFault, PolicyFile
 from worker.settings import Settings
 
 _OURS = "LAZARETTO_"
@@ -51,7 +52,8 @@ class Wishes:
 
 
 def complete(wishes: Wishes, provided: Mapping[str, str]) -> dict[str, str]:
-    """The environment of every process of ours. Raises `StackFault` naming every setting that will not do."""
+    """The environment of every process of ours. Raises `StackFault` naming every setting that will not do, or every
+    fault of the policy."""
     kept = {name: value for name, value in wishes.variables.items() if value and name not in provided}
     if "AWS_ENDPOINT_URL_S3" in provided:
         kept = {name: value for name, value in kept.items() if name not in _FOREIGN}
@@ -60,8 +62,11 @@ def complete(wishes: Wishes, provided: Mapping[str, str]) -> dict[str, str]:
     fields: dict[str, Any] = {name.removeprefix(_OURS).lower(): value for name, value in ours}
     try:
         settings = Settings(_env_file=None, **fields)
+        PolicyFile.load(settings.policy_file)  # else each process would say so with a traceback of its own
     except ValidationError as fault:
         raise StackFault("; ".join(_named(*each["loc"]) + each["msg"] for each in fault.errors())) from fault
+    except PolicyFault as fault:
+        raise StackFault("the policy cannot be used\n" + fault.message) from fault
     return variables | _spelled_out(settings)
 
 

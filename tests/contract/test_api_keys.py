@@ -11,7 +11,8 @@ import pytest
 
 from tests.system import Calendar
 from worker import api_keys, clock, migrations, services
-from worker.api_keys import BadName, NoSuchKey, NoSuchService
+from worker.api_keys import BadName, NoSuchKey
+from worker.errors import NoSuchService
 from worker.services import Scope
 from worker.store import services as stored
 from worker.store.database import Database

@@ -14,7 +14,8 @@ import pytest
 from ops.cli import installation, main
 from worker import migrations
 from worker.services import identify
-from worker.settings import load
+from worker.settings import REPOSITORY, load
+from worker.store import webhook_secrets
 from worker.store.database import Database
 
 _EXPECTED = "LAZARETTO_DATABASE_URL of an installation, after `lazaretto migrate`"
@@ -57,6 +58,19 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
     yield run
     load.cache_clear()
+
+
+def test_a_service_whose_policy_names_a_url_has_what_signs_its_first_webhook(
+    run: Run, database: Database, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    told = '\n[services.told]\nwebhook_url = "https://told.example/"\n'
+    policy.write_text((REPOSITORY / "ops" / "policy.toml").read_text() + told)
+    for name in ("told", "untold"):
+        assert run("services", "add", name, LAZARETTO_POLICY_FILE=str(policy))[0] == 0
+    with database.read() as connection:
+        assert webhook_secrets.present(connection, "told")
+        assert webhook_secrets.present(connection, "untold") is None
 
 
 def test_from_a_service_to_its_second_key(run: Run, database: Database) -> None:

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
+from tests import effects
+from tests.effects import Point
 from worker import clock
 from worker.adapters import object_store
 from worker.adapters.object_store import Exactly, Form, Label, ObjectStore, Place
@@ -283,3 +285,23 @@ def test_a_form_that_has_expired_brings_nothing(objects: ObjectStore, bucket: st
     form = objects.upload_form(Place(bucket, "incoming/a/k"), content_type="text/plain", size=5, seconds=-1)
     assert _post(form, b"hello") == 403
     assert list(objects.keys(bucket)) == []
+
+
+def test_only_the_object_that_is_meant_is_deleted(objects: ObjectStore, bucket: str) -> None:
+    first, second = objects.put(bucket, "k", b"first"), objects.put(bucket, "k", b"second")
+    objects.delete_exactly(bucket, "k", first)
+    assert _read(objects, bucket, "k") == b"second"
+    for _ in range(2):
+        objects.delete_exactly(bucket, "k", second)
+        assert objects.head(bucket, "k") is None
+
+
+def test_what_is_written_just_before_a_deletion_stays(objects: ObjectStore, bucket: str) -> None:
+    """Where the store knows a condition on DELETE, as ours does."""
+    first = objects.put(bucket, "k", b"first")
+    with effects.at(
+        objects, Point("before S3 DeleteObject", 1), partial(objects.put, bucket, "k", b"second")
+    ) as reached:
+        objects.delete_exactly(bucket, "k", first)
+    assert reached
+    assert _read(objects, bucket, "k") == b"second"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -229,3 +230,12 @@ def test_a_scan_is_erased_by_its_service_alone_and_as_often_as_it_likes(system: 
     assert (last["from"], last["to"], last["decision"]) == ("clean", "erased", 2)
     assert "another" not in last["actor"]
     assert system.promoted() == system.quarantined() == []
+
+
+def test_the_documentation_asks_no_other_host(server: Server) -> None:
+    with server.client() as client:
+        page = client.get("/docs").text
+        assert set(re.findall(r"https?://[^/\"']+", page)) == set()
+        for path in re.findall(r'(?:src|href)="(/[^"]+)"', page):
+            assert client.get(path).status_code == 200, path
+        assert client.get("/redoc").json()["code"] == "not_found"

@@ -14,6 +14,8 @@ import pytest
 from tests.server import Server
 from tests.system import System
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the use case is tried on both
+
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 WANTED = {"filename": "report.pdf", "content_type": "application/pdf", "size": len(PDF), "metadata": {"order": "é"}}
 

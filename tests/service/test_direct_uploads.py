@@ -119,6 +119,9 @@ def test_a_form_that_is_used_again_changes_nothing_and_leaves_nothing(
     _post(promise.form, EVIL)
     assert direct.enqueue(promise.key, _announced()).id == scan.id
     assert system.quarantined() == [promise.key]
+    system.sweep()
+    assert system.quarantined() == []
+    _post(promise.form, EVIL)
     _outlived(system, calendar)
     assert (system.quarantined(), system.read(scan)) == ([], PDF)
 

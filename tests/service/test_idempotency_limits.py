@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import httpx
 import pytest
 
 from tests.server import Server
@@ -22,19 +22,23 @@ def database_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'lazaretto.db'}"
 
 
+def _put(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:
+    return client.put("/v1/uploads/a.txt", content=bytes(1 << 19), headers=headers)
+
+
+def _post(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:
+    return client.post("/v1/uploads", files={"file": bytes(1 << 18)}, headers=headers)
+
+
 def test_an_upload_that_took_all_of_a_quota_is_found_again(system: System) -> None:
     with Server(system.with_policy(_LIMITS)) as server, server.client(system.key_of("small")) as client:
-        uploads: list[tuple[str, str, dict[str, Any]]] = [
-            ("PUT", "/v1/uploads/a.txt", {"content": bytes(1 << 19)}),
-            ("POST", "/v1/uploads", {"files": {"file": bytes(1 << 18)}}),
-        ]
-        for number, (method, path, body) in enumerate(uploads):
-            headers = {"Idempotency-Key": f"key-{number}"}
-            first, again, third = (client.request(method, path, headers=headers, **body) for _ in range(3))
-            assert (first.status_code, again.status_code, third.status_code) == (202, 202, 202)
-            assert first.json()["id"] == again.json()["id"] == third.json()["id"]
-        left = client.put("/v1/uploads/b.txt", content=bytes(1 << 19))
-        assert (left.status_code, left.json()["code"]) == (429, "quota_exceeded")
+        for send in (_put, _post):
+            headers = {"Idempotency-Key": send.__name__}
+            first, *again = (send(client, headers) for _ in range(3))
+            assert first.status_code == 202
+            assert {(each.status_code, each.json()["id"]) for each in again} == {(202, first.json()["id"])}
+        refused = client.put("/v1/uploads/b.txt", content=bytes(1 << 19))
+        assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
         assert client.put("/v1/uploads/b.txt", content=bytes(1 << 17)).status_code == 202
 
 

@@ -18,6 +18,8 @@ from tests.stack import until
 from tests.system import System
 from worker.settings import Settings
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # counted in Redis
+
 _LIMITS = """
 [services.few.limits]
 requests_per_minute = 5

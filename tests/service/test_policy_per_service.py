@@ -24,6 +24,10 @@ from worker import policies
 from worker.canaries import encrypted_zip
 from worker.reconcile import Reconciler
 
+pytestmark = pytest.mark.parametrize(
+    "database_url", ["sqlite"], indirect=True
+)  # the queries are tried on both elsewhere
+
 _POLICIES = """
 [services.avatars]
 types = ["image/jpeg"]

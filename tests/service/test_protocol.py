@@ -19,6 +19,8 @@ from tests.server import Server
 from tests.stack import until
 from tests.system import KEY, System
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # no query of its own
+
 MIB = 1024 * 1024
 
 

@@ -17,6 +17,7 @@ from tests.receiver import Receiver
 from tests.stack import until
 from worker import settings as settings_module
 from worker.errors import LazarettoError
+from worker.store import services
 
 
 @pytest.fixture
@@ -128,6 +129,9 @@ def test_a_test_goes_ahead_of_all_others_and_says_what_became_of_it(outcomes: Ou
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_test_that_nobody_can_make_is_said(outcomes: Outcomes, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "names no webhook_url" in str(_run("test", "nobody").exception)
+    assert "no service 'nobody'" in str(_run("test", "nobody").exception)
+    with outcomes.database.write() as connection:
+        services.add(connection, "silent")
+    assert "names no webhook_url" in str(_run("test", "silent").exception)
     monkeypatch.setattr("worker.webhooks._PATIENCE", -1)
     assert "No notifier" in str(_run("test", "alpha").exception)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
+from api.webhooks import WebhookView
 from tests.outcomes import REFUSED, Outcomes
 from tests.system import Calendar
 from worker import clock, signing
+from worker.errors import NoSuchService
 from worker.scan import TRANSITIONS, Cause, Status
 from worker.store import outbox, scans, services, webhook_secrets
 from worker.sweep_webhooks import WebhookSweeper
@@ -51,7 +53,12 @@ def test_what_is_told_is_the_scan_as_everybody_sees_it(outcomes: Outcomes) -> No
     shown = outcomes.webhooks.show(delivery["id"])
     body = json.loads(shown["payload"])
     view = ScanView.of(scan).model_dump(mode="json")
-    assert body == {"type": "scan.rejected", "timestamp": scan.updated_at.isoformat(), "data": view}
+    assert body == {
+        "type": "scan.rejected",
+        "timestamp": scan.updated_at.isoformat().replace("+00:00", "Z"),
+        "data": view,
+    }
+    assert WebhookView.model_validate(body).model_dump(mode="json") == body, "as the documentation has it"
     assert delivery["id"].startswith("msg_")
     assert delivery["status"] == "pending"
 
@@ -104,9 +111,9 @@ def test_secrets_are_exchanged_with_both_valid_for_a_while(outcomes: Outcomes, c
 
 
 def test_a_service_that_is_unknown_has_no_secret(outcomes: Outcomes) -> None:
-    with pytest.raises(signing.UnknownService, match="'nobody'"):
+    with pytest.raises(NoSuchService, match="'nobody'"):
         signing.ensure(outcomes.database, "nobody")
-    with pytest.raises(signing.UnknownService, match="'nobody'"):
+    with pytest.raises(NoSuchService, match="'nobody'"):
         signing.rotate(outcomes.database, "nobody", timedelta())
 
 

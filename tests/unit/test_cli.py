@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from ops.cli import app
 from ops.cli.submit import _exit_code
 from ops.cli.system import seconds
 from ops.cli.tables import inert
+from worker.policy_file import PolicyFile
+from worker.settings import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -40,3 +46,18 @@ def test_periods(text: str, value: float) -> None:
 def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="expected one like"):
         seconds(text)
+
+
+def test_a_policy_is_checked_and_named_as_on_the_records(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text((REPOSITORY / "ops" / "policy.toml").read_text() + "[services.avatars]\nmax_side = 9\n")
+    checked = CliRunner().invoke(app, ["policy", "check", str(path)])
+    policies = PolicyFile.load(path)
+    assert checked.exit_code == 0
+    assert (
+        f"{policies.default.fingerprint}  the default\n  {policies.of('avatars').fingerprint}  avatars"
+        in checked.output
+    )
+    path.write_text("[default]\nmax_side = 9\n")
+    faulty = CliRunner().invoke(app, ["policy", "check", str(path)])
+    assert (faulty.exit_code, "default.types: missing" in faulty.output) == (1, True)

@@ -59,26 +59,32 @@ def test_the_sender_may_sign_twice_while_secrets_are_exchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "headers"),
+    ("body", "signed", "instead"),
     [
-        (BODY, {}),
-        (BODY, _signed(secret=THEIRS)),
-        (BODY, _signed(late=330)),
-        (BODY, _signed(late=-330)),
-        (BODY + b" ", _signed()),
-        (b"\xff", _signed()),
-        (BODY, _signed() | {"Webhook-Id": "msg_2"}),
-        (BODY, _signed() | {"Webhook-Timestamp": "soon"}),
-        (BODY, _signed() | {"Webhook-Timestamp": "nan"}),
-        (BODY, _signed() | {"Webhook-Signature": "v1"}),
-        (BODY, _signed() | {"Webhook-Signature": "v1,a,b"}),
-        (BODY, _signed() | {"Webhook-Signature": "v1,\u00e4"}),
-        (BODY, _signed() | {"Webhook-Signature": _signed()["Webhook-Signature"].replace("v1,", "v2,")}),
+        (BODY, {"secret": THEIRS}, {}),
+        (BODY, {"late": 330}, {}),
+        (BODY, {"late": -330}, {}),
+        (BODY + b" ", {}, {}),
+        (b"\xff", {}, {}),
+        (BODY, {}, {"Webhook-Id": "msg_2"}),
+        (BODY, {}, {"Webhook-Timestamp": "soon"}),
+        (BODY, {}, {"Webhook-Timestamp": "nan"}),
+        (BODY, {}, {"Webhook-Signature": "v1"}),
+        (BODY, {}, {"Webhook-Signature": "v1,a,b"}),
+        (BODY, {}, {"Webhook-Signature": "v1,\u00e4"}),
     ],
 )
-def test_nothing_else_is_believed(body: bytes, headers: dict[str, str]) -> None:
+def test_nothing_else_is_believed(body: bytes, signed: dict[str, Any], instead: dict[str, str]) -> None:
     with pytest.raises(WebhookInvalid):
-        verify_webhook(body, headers, [OURS, NEXT])
+        verify_webhook(body, _signed(**signed) | instead, [OURS, NEXT])
+
+
+def test_neither_nothing_nor_another_version_is_believed() -> None:
+    headers = _signed()
+    other = {"Webhook-Signature": headers["Webhook-Signature"].replace("v1,", "v2,")}
+    for each in ({}, headers | other):
+        with pytest.raises(WebhookInvalid):
+            verify_webhook(BODY, each, OURS)
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"{}", b'"x"', b"{", b'{"type": "t", "timestamp": "", "data": {}}'])
@@ -87,12 +93,17 @@ def test_what_is_signed_and_no_event_is_invalid(body: bytes) -> None:
         verify_webhook(body, _signed(body), OURS)
 
 
+def test_what_was_never_a_webhook_is_told_apart_from_a_wrong_secret() -> None:
+    with pytest.raises(WebhookInvalid, match="it lacks webhook-signature"):
+        verify_webhook(BODY, {name: value for name, value in _signed().items() if name != "Webhook-Signature"}, OURS)
+
+
 def test_without_a_secret_nothing_is_believed() -> None:
     with pytest.raises(WebhookInvalid):
         verify_webhook(BODY, _signed(), [])
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_\u00e4"])
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_\u00e4", "lz_abcdefgh_c2VjcmV0", OURS.removeprefix("whsec_")])
 def test_a_damaged_secret_is_the_programs_fault(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_"):
         verify_webhook(BODY, _signed(), secret)

@@ -84,6 +84,15 @@ def test_every_fault_is_named_at_once() -> None:
         complete(Wishes({"LAZARETTO_MAX_ATTEMPTS": "0", "LAZARETTO_CLAMD": "http://x"}), {})
 
 
+def test_every_fault_of_the_policy_is_named_before_anything_trips_over_it(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    with pytest.raises(StackFault, match=r"policy\.toml: No such file or directory$"):
+        complete(Wishes({"LAZARETTO_POLICY_FILE": str(policy)}), PROVIDED)
+    policy.write_text('[default]\nmax_siz = 3\nwebhook_url = "ftp://a"\n')
+    with pytest.raises(StackFault, match=r"policy\.toml:2: .* is max_size meant\?\n(.*\n)*.*policy\.toml:3: .*; URL s"):
+        complete(Wishes({"LAZARETTO_POLICY_FILE": str(policy)}), PROVIDED)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "eight", "8.5"])
 def test_a_number_that_is_none_is_named(text: str) -> None:
     with pytest.raises(StackFault, match=f"LAZARETTO_PORT is '{text}', expected a number of at least 1"):

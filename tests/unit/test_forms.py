@@ -62,7 +62,7 @@ def test_names_are_data(filename: str) -> None:
         (b"hello", "cannot be read"),
         (FILE + b"x\r\n" + FILE + b"y\r\n--frontier--\r\n", "unexpected or repeated"),
         (METADATA + METADATA + b"--frontier--\r\n", "unexpected or repeated"),
-        (FILE.replace(b'"file"', b'"upload"') + b"x\r\n--frontier--\r\n", "unexpected or repeated"),
+        (FILE.replace(b'"file"', b'"upload"') + b"x\r\n--frontier--\r\n", "unexpected or repeated field 'upload'"),
         (METADATA.replace(b"[1]", b"1" * 1001) + b"--frontier--\r\n", "longer than"),
         (FILE.replace(b"a.txt", b"n" * 30000) + b"x\r\n--frontier--\r\n", "header size"),
     ],

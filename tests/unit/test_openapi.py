@@ -19,7 +19,7 @@ def document() -> Node:
 
 
 def _operations(document: Node) -> Iterator[Node]:
-    for path in document["paths"].values():
+    for path in (*document["paths"].values(), *document["webhooks"].values()):
         yield from path.values()
 
 

@@ -20,6 +20,7 @@ from botocore.config import Config
 
 from worker.adapters.s3_faults import faults_told
 from worker.errors import (
+    ContentChanged,
     LazarettoError,
     ObjectMissing,
     ScratchChanged,
@@ -260,6 +261,18 @@ class ObjectStore:
         """Delete whatever is there, also nothing. Unconditional: stores disagree about conditions on DELETE."""
         with faults_told(f"s3://{bucket}/{key}"):
             self._s3.delete_object(Bucket=bucket, Key=key)
+
+    def delete_exactly(self, bucket: str, key: str, etag: str) -> None:
+        """Delete the object that has this ETag; another one stays, and none is fine.
+
+        In two calls: the condition goes along for stores that know it on DELETE, so that what is written between the
+        two stays; the look before is for all others, which ignore it.
+        """
+        found = self.head(bucket, key)
+        if found is None or found.etag != etag:
+            return
+        with suppress(ContentChanged, ObjectMissing), faults_told(f"s3://{bucket}/{key}"):
+            self._s3.delete_object(Bucket=bucket, Key=key, IfMatch=etag)
 
     def keys(self, bucket: str, prefix: str = "") -> Iterator[str]:
         """The keys under a prefix, in order, a page at a time."""

@@ -95,7 +95,8 @@ class Receivers:
         fit = [address for address in found if permitted(address, self._allowed)]
         if not fit:
             expected = "expected a public address, or one within LAZARETTO_WEBHOOK_ALLOWED_NETWORKS"
-            raise PermissionError(f"{host} is {', '.join(found) or 'nowhere'}, {expected}")
+            leads = "" if found == [host.strip("[]")] else f" leads to {', '.join(found) or 'nowhere'}"
+            raise PermissionError(f"{host}{leads} may not be reached, {expected}")
         return fit
 
 

@@ -91,7 +91,7 @@ class TaskQueue:
 
         def hint() -> None:
             new = self._redis.set(_hinted(service), 1, nx=True, ex=_HINT_SECONDS)
-            if new and self._redis.llen(WEBHOOKS) < _MOST_HINTS:
+            if new and self._ask("llen", WEBHOOKS) < _MOST_HINTS:
                 self._celery.send_task(NOTIFY_TASK, args=[service], queue=WEBHOOKS, retry=False)
 
         self._hand_over(hint)

@@ -1,2 +1,11 @@
 """The database: tables, and what is asked of them. One set of queries for SQLite and PostgreSQL; a function takes an
-open connection and never commits."""
+open connection and never commits.
+
+All of it       `database` (connections, transactions), `tables`
+A scan          `scans` (added, moved), `claims` (moved by its worker), `events`, `rows` (as the domain has them)
+All scans       `backlog` (what the sweeper looks for), `inventory` (page after page, for `reconcile`)
+Who asks        `services` (with their keys), `idempotency`
+Webhooks        `outbox` (what is to be delivered), `endpoints` (how their receivers fare), `webhook_secrets`,
+                `delivery_log` (what operators see)
+Scanners        `scanners`
+"""

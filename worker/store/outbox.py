@@ -66,7 +66,8 @@ class Delivery:
 def add(connection: Connection, scan: Scan) -> None:
     """Tell the scan's service, where it has a secret, that a decision has ended."""
     type_ = f"scan.{scan.status.value}"
-    body = {"type": type_, "timestamp": scan.updated_at.isoformat(), "data": ScanView.of(scan).model_dump(mode="json")}
+    data = ScanView.of(scan).model_dump(mode="json")
+    body = {"type": type_, "timestamp": data["updated_at"], "data": data}
     values = _row(scan.service, type_, body) | {"scan_id": scan.id, "decision": scan.decision}
     connection.execute(_ADDITION, values)
 
@@ -74,7 +75,8 @@ def add(connection: Connection, scan: Scan) -> None:
 def add_test(connection: Connection, service: str) -> str:
     """An event that says nothing about any scan, ahead of all others; its id."""
     data = {"service": service, "message": "Webhooks of this service arrive."}
-    row = _row(service, TEST, {"type": TEST, "timestamp": clock.now().isoformat(), "data": data})
+    moment = clock.now().isoformat().replace("+00:00", "Z")  # as the views write it
+    row = _row(service, TEST, {"type": TEST, "timestamp": moment, "data": data})
     connection.execute(insert(deliveries).values(row | {"due_at": _LONG_AGO}))
     return str(row["id"])
 

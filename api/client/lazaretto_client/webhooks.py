@@ -12,6 +12,9 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from lazaretto_client.faults import WebhookInvalid
 from lazaretto_client.records import Record, Scan, moment
 
+_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_DAMAGED = "a webhook secret is empty or damaged, expected whsec_ and base64"
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -32,6 +35,8 @@ def verify_webhook(body: bytes | str, headers: Mapping[str, str], secrets: str |
     """
     verifiers = [_verifier(secret) for secret in ([secrets] if isinstance(secrets, str) else secrets)]
     given = {name.lower(): value for name, value in headers.items()}
+    if lacking := [name for name in _HEADERS if not given.get(name)]:
+        raise WebhookInvalid(f"this is no webhook: it lacks {', '.join(lacking)}")
     for verifier in verifiers:
         if (said := _verified(verifier, body, given)) is not None:
             return _event(given["webhook-id"], said)
@@ -39,10 +44,13 @@ def verify_webhook(body: bytes | str, headers: Mapping[str, str], secrets: str |
 
 
 def _verifier(secret: str) -> Webhook:
+    """The library takes almost any text; an API key in the secret's place would look like forged webhooks."""
     try:
-        return Webhook(secret)
+        if secret.startswith("whsec_"):
+            return Webhook(secret)
     except (EmptyWebhookSecretError, ValueError) as fault:
-        raise ValueError("a webhook secret is empty or damaged, expected whsec_ and base64") from fault
+        raise ValueError(_DAMAGED) from fault
+    raise ValueError(_DAMAGED)
 
 
 def _verified(verifier: Webhook, body: bytes | str, headers: dict[str, str]) -> Any:

@@ -33,7 +33,7 @@ def downgrade() -> None:
     op.drop_index("ix_scans_source", "scans")
     op.drop_index("ix_scans_clean_prefix_id", "scans")
     op.drop_index("ix_api_keys_prefix", "api_keys")
-    for column in ("held", "clean_prefix", "source_etag", "source_key"):
+    for column in ("held", "clean_prefix", "promised_size", "source_etag", "source_key"):
         op.drop_column("scans", column)
     op.drop_column("api_keys", "lifetime")
     op.drop_column("api_keys", "last_used_at")
@@ -45,6 +45,7 @@ def _add_columns() -> None:
     op.create_index("ix_api_keys_prefix", "api_keys", ["prefix"])
     op.add_column("scans", sa.Column("source_key", sa.Text))
     op.add_column("scans", sa.Column("source_etag", sa.String(128)))
+    op.add_column("scans", sa.Column("promised_size", sa.BigInteger))
     op.add_column("scans", sa.Column("clean_prefix", sa.Text))
     op.execute("UPDATE scans SET clean_prefix = service || '/'")
     op.create_index("ix_scans_clean_prefix_id", "scans", ["clean_prefix", "id"])
