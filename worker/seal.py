@@ -57,7 +57,9 @@ class Sealer:
         return self._recorded(scan, copied, sha256), file
 
     def remove_source(self, scan: Scan, lease: Lease) -> None:
-        """The service's own copy goes, once it is settled what becomes of ours."""
+        """The service's own copy goes, once it is settled what becomes of ours; most scans have none."""
+        if scan.source_key is None:
+            return
         with lease.effects():
             lease.check(self._call_seconds)
             sources.remove(self._objects, self._quarantine, scan)

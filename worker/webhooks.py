@@ -64,12 +64,13 @@ class Webhooks:
     def redeliver(self, wanted: Wanted) -> int:
         """Make deliveries again, under the same ids, their receivers' failures being forgotten; how many."""
         with self._database.write() as connection:
-            owners = delivery_log.make_due(connection, wanted)
-            for service in sorted(set(owners)):
+            owners = delivery_log.owners(connection, wanted)
+            for service in owners:  # before the deliveries, as whoever claims one: or two would wait for each other
                 endpoints.reopen(connection, service)
-        for service in sorted(set(owners)):
+            number = delivery_log.make_due(connection, wanted)
+        for service in owners:
             self._hints.give(service)
-        return len(owners)
+        return number
 
     def test(self, service: str) -> dict[str, Any]:
         """Deliver an event that says nothing, ahead of all others, once; the delivery as it ended.

@@ -58,8 +58,14 @@ def payload(connection: Connection, delivery_id: str) -> str | None:
     return connection.execute(select(deliveries.c.payload).where(deliveries.c.id == delivery_id)).scalar()
 
 
-def make_due(connection: Connection, wanted: Wanted) -> list[str]:
-    """Have deliveries made again, at once and under the same ids, unless they are under way; whose they are."""
+def owners(connection: Connection, wanted: Wanted) -> list[str]:
+    """Whose deliveries these are, in order."""
+    found = select(deliveries.c.service).where(*_conditions(wanted)).distinct().order_by(deliveries.c.service)
+    return list(connection.execute(found).scalars())
+
+
+def make_due(connection: Connection, wanted: Wanted) -> int:
+    """Have deliveries made again, at once and under the same ids, unless they are under way; how many."""
     idle = deliveries.c.lease_until.is_(None) | (deliveries.c.lease_until < clock.now())
     values = {
         "status": DeliveryStatus.PENDING.value,
@@ -68,8 +74,7 @@ def make_due(connection: Connection, wanted: Wanted) -> list[str]:
         "finished_at": None,
         "attempts": 0,
     }
-    again = update(deliveries).where(idle, *_conditions(wanted)).values(values).returning(deliveries.c.service)
-    return list(connection.execute(again).scalars())
+    return connection.execute(update(deliveries).where(idle, *_conditions(wanted)).values(values)).rowcount
 
 
 def _last_attempts(connection: Connection, ids: Iterable[str]) -> dict[str, Record]:
