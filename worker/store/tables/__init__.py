@@ -1,0 +1,20 @@
+"""The tables. Their history is in `worker/migrations`; a test compares the two."""
+
+from worker.store.tables.scans import events, scanners, scans
+from worker.store.tables.schema import metadata
+from worker.store.tables.services import api_keys, idempotency_keys, services
+from worker.store.tables.webhooks import deliveries, delivery_attempts, endpoints, webhook_secrets
+
+__all__ = [
+    "api_keys",
+    "deliveries",
+    "delivery_attempts",
+    "endpoints",
+    "events",
+    "idempotency_keys",
+    "metadata",
+    "scanners",
+    "scans",
+    "services",
+    "webhook_secrets",
+]

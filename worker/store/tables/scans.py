@@ -1,0 +1,113 @@
+"""Scans, their story, and what has been found out about the scanners."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    and_,
+    desc,
+    false,
+)
+
+from worker.store.tables.schema import Json, RowNumber, UtcDateTime, metadata
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("id", String(36), primary_key=True),  # UUIDv7: the order of ids is the order of arrival
+    Column("service", ForeignKey("services.name"), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("size", BigInteger),
+    Column("sha256", String(64)),
+    Column("etag", String(128)),
+    Column("quarantine_key", Text),  # NULL once the bytes are gone from there
+    Column("source_key", Text),  # under incoming/: promised to, or written by, the service itself
+    Column("source_etag", String(128)),  # NULL: promised, not enqueued yet
+    Column("promised_size", BigInteger),  # what the form was for, and what the service's quota has paid for
+    Column("clean_prefix", Text),  # NULL: the service's name and a slash
+    Column("declared_type", Text),
+    Column("detected_type", Text),
+    Column("verdict", String(16)),
+    Column("reasons", Json, nullable=False),
+    Column("signatures", Json, nullable=False),
+    Column("scanner", Json),
+    Column("promoted", Json),
+    Column("held", Boolean, nullable=False, server_default=false()),
+    Column("policy", String(64)),
+    Column("setbacks", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False),
+    Column("decision", Integer, nullable=False),
+    Column("error", Json),
+    Column("metadata", Json, nullable=False),
+    Column("request_id", Text),
+    Column("token", String(32)),
+    Column("lease_until", UtcDateTime),
+    Column("due_at", UtcDateTime),
+    Column("enqueued_at", UtcDateTime),
+    Column("tidy_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+)
+Index("ix_scans_service_id", scans.c.service, desc(scans.c.id))  # a service's list
+Index("ix_scans_status_id", scans.c.status, desc(scans.c.id))  # a list by status
+Index("ix_scans_clean_prefix_id", scans.c.clean_prefix, scans.c.id)  # reconcile walks along the clean bucket
+Index("ix_scans_sha256", scans.c.sha256)  # what became of these bytes?
+# The sweeper: which scans does no task stand for? Few, whatever the number of rows, and of scans that wait.
+_pending = scans.c.finished_at.is_(None)
+Index("ix_scans_pending", scans.c.status, scans.c.enqueued_at, sqlite_where=_pending, postgresql_where=_pending)
+
+_untidy = and_(scans.c.tidy_at.is_not(None), scans.c.finished_at.is_not(None))
+Index("ix_scans_untidy", scans.c.tidy_at, sqlite_where=_untidy, postgresql_where=_untidy)
+_held = and_(scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(None))
+Index("ix_scans_held", scans.c.status, scans.c.finished_at, sqlite_where=_held, postgresql_where=_held)
+_in_quarantine = scans.c.quarantine_key.is_not(None)
+Index("ix_scans_in_quarantine", scans.c.id, sqlite_where=_in_quarantine, postgresql_where=_in_quarantine)
+
+# The same object enqueued twice is one scan; a promised key has no ETag yet and is no other scan's.
+_sourced = scans.c.source_key.is_not(None)
+Index(
+    "ix_scans_source",
+    scans.c.source_key,
+    scans.c.source_etag,
+    unique=True,
+    sqlite_where=_sourced,
+    postgresql_where=_sourced,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("scan_id", ForeignKey("scans.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("source", String(16)),
+    Column("target", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decision", Integer, nullable=False),
+    Column("request_id", Text),
+)
+Index("ix_events_scan_id_id", events.c.scan_id, events.c.id)  # the story of a scan
+
+# What each worker's machine last found out about each scanner it uses: the API asks here, not clamd.
+scanners = Table(
+    "scanners",
+    metadata,
+    Column("name", Text, primary_key=True),  # host and address: a unix socket's path says little by itself
+    Column("engine", Text),
+    Column("database", Text),
+    Column("database_time", UtcDateTime),
+    Column("trusted", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("checked_at", UtcDateTime, nullable=False),
+)
