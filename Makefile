@@ -2,6 +2,7 @@
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+TESTABLE := .venv/.testable
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
@@ -17,10 +18,14 @@ $(INSTALLED): ops/locks/development.txt pyproject.toml api/client/pyproject.toml
 	@sh ops/embedded/bootstrap.sh
 	@touch $@
 
+$(TESTABLE): $(INSTALLED)
+	@sh ops/embedded/bootstrap.sh tests
+	@touch $@
+
 run: $(INSTALLED) ## start the whole stack on this machine and serve until Ctrl-C
 	@setpriv --pdeathsig TERM $(BIN)/python -m ops.embedded
 
-test: $(INSTALLED) ## run every test, against real services that the suite starts itself
+test: $(TESTABLE) ## run every test, against real services that the suite starts itself
 	@$(MAKE) --no-print-directory --jobs 2 parts whole
 
 # Half of the time is waiting, so one core more is used than by one after the other.

@@ -44,3 +44,4 @@ def _needing(scope: Scope) -> Callable[[Caller], Caller]:
 
 Submitter = Annotated[Caller, Depends(_needing(Scope.SUBMIT))]
 Reader = Annotated[Caller, Depends(_needing(Scope.READ))]
+Operator = Annotated[Caller, Depends(_needing(Scope.OPERATE))]

@@ -18,7 +18,7 @@ from api.methods import allowed_methods
 from worker import telemetry
 from worker.body import FileTooLarge, UploadStalled
 from worker.direct_uploads import NothingThere, NotUploadedYet
-from worker.errors import Internal, LazarettoError, Transient
+from worker.errors import Internal, LazarettoError, NothingHeld, Transient, WrongStatus
 from worker.idempotency import KeyInFlight, KeyReused
 from worker.intake import UploadOvertaken
 from worker.quotas import NeverWithinQuota, QuotaExceeded
@@ -35,6 +35,8 @@ _STATUS: dict[type[LazarettoError], HTTPStatus] = {
     UploadOvertaken: HTTPStatus.SERVICE_UNAVAILABLE,
     KeyInFlight: HTTPStatus.CONFLICT,
     KeyReused: HTTPStatus.CONFLICT,
+    WrongStatus: HTTPStatus.CONFLICT,
+    NothingHeld: HTTPStatus.CONFLICT,
 }
 
 _HTTP = {  # the code of what Starlette finds wrong, and what would have been right

@@ -17,7 +17,8 @@ from api.parts import Parts, PartsOf
 from api.problems import Problem, documented
 from api.views import EventPage, EventView, ScanPage
 from worker import media_types
-from worker.scan import PROMOTED, Scan, Status
+from worker.operations import Order
+from worker.scan import PROMOTED, Mover, Scan, Status
 from worker.services import Caller
 from worker.store import events, scans
 from worker.views import ScanView
@@ -116,7 +117,7 @@ async def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts
 def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
     scan = _visible(parts, caller, scan_id)
     try:
-        parts.operations.erase(scan, caller.actor, request_id)
+        parts.operations.erase(scan, Order(caller.actor, Mover.SERVICE, request_id))
     finally:  # it has ended, also where the store is away
         parts.hints.ended(scan.service)
 

@@ -157,3 +157,16 @@ class NoSuchService(LazarettoError):
 
     code = "service_not_found"
     expected = "a name that `lazaretto services list` shows"
+
+
+class WrongStatus(LazarettoError):
+    """The scan is not in a state in which this can be done."""
+
+    code = "wrong_status"
+
+
+class NothingHeld(LazarettoError):
+    """The bytes of this scan are not held in quarantine any more."""
+
+    code = "nothing_held"
+    expected = "a scan whose bytes are held; they went by policy or retention, and must be uploaded again"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from worker import clock
 from worker.adapters.object_store import ObjectStore
 from worker.scan import Cause, Mover, Scan, Status
@@ -11,6 +13,20 @@ from worker.store.database import Database
 from worker.tidy import Tidier
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who asks for something, and why."""
+
+    actor: str  # as events name them
+    mover: Mover  # SERVICE for its own scans, else OPERATOR
+    request_id: str | None = None
+    reason: str | None = None  # in their own words
+
+    def cause(self, what: str) -> Cause:
+        """What the event will say."""
+        return Cause(self.mover, f"{what}: {self.reason}" if self.reason else what, self.actor, self.request_id)
+
+
 class Operations:
     """Safe to use from several threads."""
 
@@ -18,15 +34,14 @@ class Operations:
         self._database = database
         self._tidier = Tidier(database, objects, settings)
 
-    def erase(self, scan: Scan, actor: str, request_id: str) -> Scan:
+    def erase(self, scan: Scan, order: Order) -> Scan:
         """Delete the bytes of a scan wherever they are, at any status; the record stays. Safe to repeat.
 
         Whoever works on it finds it gone; what they may still be writing the sweeper deletes one lease later.
         Raises `StoreUnavailable` where the bytes are still there: the sweeper deletes them when the store is back.
         """
-        cause = Cause(Mover.SERVICE, "erased on request", actor, request_id)
         while scan.status is not Status.ERASED:
-            scan = self._erased(scan, cause)
+            scan = self._erased(scan, order.cause("erased on request"))
         self._tidier.tidy(scan)
         return scan
 

@@ -73,8 +73,17 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.SETTLING, _S.REJECTED, _M.WORKER, "deleted"),
     Transition(_S.SETTLING, _S.UNSCANNABLE, _M.WORKER, "held"),
     Transition(_S.SETTLING, _S.QUEUED, _M.WORKER, "re-encoding gave other bytes than those proven clean; start over"),
+    Transition(_S.SETTLING, _S.RELEASED, _M.WORKER, "promoted, as an operator decided"),
+    *(Transition(source, _S.SETTLING, _M.WORKER, "recalled: a rescan found malware") for source in sorted(PROMOTED)),
+    *(Transition(source, _S.QUEUED, _M.OPERATOR, "tried again") for source in sorted(HELD)),
+    Transition(_S.UNSCANNABLE, _S.SETTLING, _M.OPERATOR, "released, for a reason on record"),
     *(Transition(source, _S.EXPIRED, _M.SWEEPER, "held until its retention ended") for source in sorted(HELD)),
-    *(Transition(source, _S.ERASED, _M.SERVICE, "erased on request") for source in _S if source is not _S.ERASED),
+    *(
+        Transition(source, _S.ERASED, mover, "erased on request")
+        for source in _S
+        for mover in (_M.SERVICE, _M.OPERATOR)
+        if source is not _S.ERASED
+    ),
 )
 
 ALLOWED: frozenset[tuple[Status, Status, Mover]] = frozenset(each[:3] for each in TRANSITIONS)
@@ -180,6 +189,8 @@ class Scan:
     sha256: str | None = None
     etag: str | None = None
     quarantine_key: str | None = None  # None once the bytes are gone from there
+    bulk: bool = False  # does it wait in the queue that delays no upload?
+    source_bucket: str = ""  # of a backfill, which leaves the object alone; empty: quarantine
     source_key: str | None = None  # under incoming/, where the service put the bytes; None: they came through intake
     source_etag: str | None = None  # of what lay there when it was enqueued; None: promised, not enqueued yet
     promised_size: int | None = None  # bytes, where a form was given out for the file

@@ -1,12 +1,18 @@
 #!/bin/sh
 # From a fresh Debian or Ubuntu machine with make, git and python3 to one that can run and test Lazaretto.
 # Installs only what is missing, and may be interrupted and repeated at any moment.
+# With the argument `tests`: what only the tests need, a browser and promtool, which take 400 MB.
 set -eu
 cd "$(dirname "$0")/../.."
 
 # Looked for by what is used of them: packages are renamed between releases, and some machines have them from elsewhere.
 missing_packages() {
     PATH="$PATH:/usr/sbin:/sbin"
+    if [ "$1" = tests ]; then
+        command -v chromium > /dev/null || echo chromium
+        command -v promtool > /dev/null || echo prometheus
+        return
+    fi
     command -v redis-server > /dev/null || echo redis-server
     command -v clamd > /dev/null || echo clamav-daemon
     command -v freshclam > /dev/null || echo clamav-freshclam
@@ -46,9 +52,11 @@ mkdir -p .venv
 exec 9> .venv/.lock # two `make run` at once install once, one after the other
 flock 9
 
-packages=$(missing_packages)
+wanted=${1:-all}
+packages=$(missing_packages "$wanted")
 # shellcheck disable=SC2086 # one word for each package
 [ -z "$packages" ] || install_packages $packages
+[ "$wanted" = all ] || exit 0
 
 echo 'installing the Python environment from ops/locks/development.txt'
 python3 -m venv .venv

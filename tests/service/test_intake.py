@@ -23,8 +23,8 @@ from worker.canaries import eicar
 from worker.errors import DatabaseUnavailable, StoreUnavailable
 from worker.intake import Intake, UploadOvertaken
 from worker.keys import sealed_key
-from worker.operations import Operations
-from worker.scan import Scan, Status
+from worker.operations import Operations, Order
+from worker.scan import Mover, Scan, Status
 from worker.settings import MIB
 
 
@@ -235,7 +235,7 @@ def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
     operations = Operations(system.database, system.objects, system.settings)
 
     def erase() -> None:
-        operations.erase(system.newest(), "service:default", "request-2")
+        operations.erase(system.newest(), Order("service:default", Mover.SERVICE, "request-2"))
         calendar.pass_time(system.settings.receive_lease + 1)
         system.sweep()
         assert system.newest().tidy_at is None

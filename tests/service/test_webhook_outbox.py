@@ -42,9 +42,7 @@ def test_every_end_of_a_decision_is_told_once_and_nothing_else(outcomes: Outcome
             expected.append((scan.id, f"scan.{target}", 2 if source.ended else 1))
     told = [(each["scan_id"], each["type"], each["decision"]) for each in outcomes.deliveries()]
     assert sorted(told) == sorted(expected)
-    assert {type_ for _, type_, _ in told} == {f"scan.{status}" for status in Status if status.ended} - {
-        "scan.released"  # by nobody, so far
-    }
+    assert {type_ for _, type_, _ in told} == {f"scan.{status}" for status in Status if status.ended}
 
 
 def test_what_is_told_is_the_scan_as_everybody_sees_it(outcomes: Outcomes) -> None:

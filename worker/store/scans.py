@@ -29,6 +29,10 @@ class Filter:
     sha256: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    reason: str | None = None  # one of the codes that keep it from being clean, or of the error that stopped it
+    signature: str | None = None  # of the malware that was found, exactly
+    type: str | None = None  # as detected
+    name: str | None = None  # what the file's name begins with
 
 
 def add(connection: Connection, scan: Scan, cause: Cause) -> None:
@@ -45,14 +49,15 @@ def get(connection: Connection, scan_id: str) -> Scan | None:
 
 def of_source(connection: Connection, key: str, etag: str) -> Scan | None:
     """The one scan of an object that a service wrote itself, if it was enqueued."""
-    same = (scans.c.source_key == key, scans.c.source_etag == etag)
+    same = (scans.c.source_bucket == "", scans.c.source_key == key, scans.c.source_etag == etag)
     row = connection.execute(select(scans).where(*same)).mappings().first()
     return scan_from(row) if row else None
 
 
 def from_source(connection: Connection, key: str) -> list[Scan]:
     """Every scan whose object lay, or is to lie, under this key."""
-    return [scan_from(row) for row in connection.execute(select(scans).where(scans.c.source_key == key)).mappings()]
+    theirs = select(scans).where(scans.c.source_bucket == "", scans.c.source_key == key)
+    return [scan_from(row) for row in connection.execute(theirs).mappings()]
 
 
 def move(

@@ -1,8 +1,8 @@
 """The tables. Their history is in `worker/migrations`; a test compares the two."""
 
-from worker.store.tables.scans import events, scanners, scans
+from worker.store.tables.scans import events, findings, rescans, scanners, scans
 from worker.store.tables.schema import metadata
-from worker.store.tables.services import api_keys, idempotency_keys, services
+from worker.store.tables.services import api_keys, idempotency_keys, secrets, services
 from worker.store.tables.webhooks import deliveries, delivery_attempts, endpoints, webhook_secrets
 
 __all__ = [
@@ -11,10 +11,13 @@ __all__ = [
     "delivery_attempts",
     "endpoints",
     "events",
+    "findings",
     "idempotency_keys",
     "metadata",
+    "rescans",
     "scanners",
     "scans",
+    "secrets",
     "services",
     "webhook_secrets",
 ]

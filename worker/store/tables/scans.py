@@ -30,6 +30,8 @@ scans = Table(
     Column("sha256", String(64)),
     Column("etag", String(128)),
     Column("quarantine_key", Text),  # NULL once the bytes are gone from there
+    Column("bulk", Boolean, nullable=False, server_default=false()),  # does it wait in the queue that delays no upload?
+    Column("source_bucket", Text, nullable=False, server_default=""),  # of a backfill, which leaves it alone
     Column("source_key", Text),  # under incoming/: promised to, or written by, the service itself
     Column("source_etag", String(128)),  # NULL: promised, not enqueued yet
     Column("promised_size", BigInteger),  # what the form was for, and what the service's quota has paid for
@@ -64,7 +66,14 @@ Index("ix_scans_clean_prefix_id", scans.c.clean_prefix, scans.c.id)  # reconcile
 Index("ix_scans_sha256", scans.c.sha256)  # what became of these bytes?
 # The sweeper: which scans does no task stand for? Few, whatever the number of rows, and of scans that wait.
 _pending = scans.c.finished_at.is_(None)
-Index("ix_scans_pending", scans.c.status, scans.c.enqueued_at, sqlite_where=_pending, postgresql_where=_pending)
+Index(
+    "ix_scans_pending",
+    scans.c.status,
+    scans.c.bulk,
+    scans.c.enqueued_at,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
 
 _untidy = and_(scans.c.tidy_at.is_not(None), scans.c.finished_at.is_not(None))
 Index("ix_scans_untidy", scans.c.tidy_at, sqlite_where=_untidy, postgresql_where=_untidy)
@@ -77,12 +86,40 @@ Index("ix_scans_in_quarantine", scans.c.id, sqlite_where=_in_quarantine, postgre
 _sourced = scans.c.source_key.is_not(None)
 Index(
     "ix_scans_source",
+    scans.c.source_bucket,
     scans.c.source_key,
     scans.c.source_etag,
     unique=True,
     sqlite_where=_sourced,
     postgresql_where=_sourced,
 )
+
+# What keeps scans from being clean, so that they are found by it: a row for each code and each signature of a scan.
+findings = Table(
+    "findings",
+    metadata,
+    Column("kind", String(16), primary_key=True),  # reason (of a verdict, or the code of the error), signature
+    Column("value", Text, primary_key=True),
+    Column("scan_id", ForeignKey("scans.id"), primary_key=True),
+)
+Index("ix_findings_scan_id", findings.c.scan_id)
+
+# A look at promoted bytes with newer signatures: at most one for each scan, gone when it is over.
+rescans = Table(
+    "rescans",
+    metadata,
+    Column("scan_id", ForeignKey("scans.id"), primary_key=True),
+    Column("actor", Text, nullable=False),  # who asked
+    Column("request_id", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("setbacks", Integer, nullable=False, server_default="0"),
+    Column("token", String(32)),
+    Column("lease_until", UtcDateTime),  # NULL: it waits
+    Column("due_at", UtcDateTime),
+    Column("enqueued_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+Index("ix_rescans_enqueued_at", rescans.c.enqueued_at)
 
 events = Table(
     "events",

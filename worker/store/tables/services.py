@@ -1,8 +1,8 @@
-"""Who may ask for what, and what they asked for already."""
+"""Who may ask for what, what they asked for already, and what we sign with."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, Table, Text
 
 from worker.store.tables.schema import Json, UtcDateTime, metadata
 
@@ -41,3 +41,12 @@ idempotency_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 Index("ix_idempotency_keys_created_at", idempotency_keys.c.created_at)  # what is over
+
+# What this installation signs with itself, the same in every process: drawn once, at the first start.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
