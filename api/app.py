@@ -12,6 +12,8 @@ from fastapi_offline import FastAPIOffline
 
 from api import direct_uploads, health, openapi, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
+from api.dashboard import faults, login, overview, static_files
+from api.dashboard.security import SecurityHeaders
 from api.methods import Methods
 from api.protocol import guard_connections
 from api.requests import RequestIds
@@ -52,11 +54,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for module in (direct_uploads, uploads, scans, health):
         app.include_router(module.router)
+    for page in (login, overview):
+        app.include_router(page.router)
+    app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)
     problems.install(app)
+    faults.install(app)
     app.add_middleware(SmallBodies)
     app.add_middleware(Methods, router=app.router)
     openapi.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
     return app

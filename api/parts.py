@@ -6,14 +6,14 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
 from api.waiting import Waiting
-from worker import migrations, services, signing
+from worker import migrations, services, sessions, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.direct_uploads import DirectUploads
@@ -47,6 +47,7 @@ class Parts:
     operations: Operations
     hints: Hints
     waiting: Waiting
+    session_secret: str = field(repr=False)
     threads: ThreadPoolExecutor
     store_threads: ThreadPoolExecutor
 
@@ -93,6 +94,7 @@ def make(settings: Settings) -> Parts:
         operations=Operations(database, objects, settings),
         hints=Hints(queue, policies),
         waiting=Waiting(database),
+        session_secret=sessions.signing_secret(database),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
         store_threads=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
     )

@@ -21,12 +21,20 @@ def upgrade() -> None:
         sa.Column("value", sa.Text, nullable=False),
         _moment("created_at", nullable=False),
     )
+    op.create_table(
+        "sessions",
+        sa.Column("hash", sa.String(64), primary_key=True),
+        sa.Column("key_hash", sa.String(64), sa.ForeignKey("api_keys.hash"), nullable=False),
+        _moment("created_at", nullable=False),
+        _moment("expires_at", nullable=False),
+    )
+    op.create_index("ix_sessions_expires_at", "sessions", ["expires_at"])
     _create_findings()
     _create_rescans()
 
 
 def downgrade() -> None:
-    for table in ("rescans", "findings", "secrets"):
+    for table in ("rescans", "findings", "sessions", "secrets"):
         op.drop_table(table)
     _replace_indexes(["status", "enqueued_at"], ["source_key", "source_etag"])
     for column in ("source_bucket", "bulk"):

@@ -2,7 +2,7 @@
 
 from worker.store.tables.scans import events, findings, rescans, scanners, scans
 from worker.store.tables.schema import metadata
-from worker.store.tables.services import api_keys, idempotency_keys, secrets, services
+from worker.store.tables.services import api_keys, idempotency_keys, secrets, services, sessions
 from worker.store.tables.webhooks import deliveries, delivery_attempts, endpoints, webhook_secrets
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "scans",
     "secrets",
     "services",
+    "sessions",
     "webhook_secrets",
 ]
