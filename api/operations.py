@@ -17,7 +17,7 @@ from api.parts import PartsOf
 from api.problems import documented
 from api.scans import EXAMPLE_ID, EXAMPLE_SHA256, UUID, Moment, ScanId, visible
 from worker import clock
-from worker.operations import Order
+from worker.operations import Operations, Order
 from worker.scan import HELD, Mover, Status
 from worker.services import Caller
 from worker.store import scans
@@ -97,7 +97,6 @@ class RetryRequest(BaseModel):
             self.since,
             self.until,
             reason=self.reason,
-            ended_before=self.ended_before or clock.now(),
         )
 
 
@@ -112,20 +111,21 @@ class RetryAnswer(BaseModel):
 
 @router.post("/retry", status_code=HTTPStatus.ACCEPTED, responses=documented())
 async def retry_scans(wanted: RetryRequest, request: Request, caller: Operator, parts: PartsOf) -> RetryAnswer:
-    """Try files again that are held, the newest first and behind everything that comes in meanwhile. Safe to repeat:
+    """Try files again that are held, behind everything that comes in meanwhile. Safe to repeat:
     each is put back once, so that it takes no Idempotency-Key.
 
     Scope: `operate`."""
-    chosen, order = wanted.filter(), _order(request, caller)
-    operations, done = parts.operations, 0
-    if not wanted.dry_run:
-        done = await parts.in_store_thread(operations.retry_all, chosen, order, most=wanted.limit)
-    left = await parts.in_thread(operations.count, chosen)
+    return await parts.in_store_thread(_retry_all, parts.operations, wanted, _order(request, caller))
+
+
+def _retry_all(operations: Operations, wanted: RetryRequest, order: Order) -> RetryAnswer:
+    chosen, before = wanted.filter(), wanted.ended_before or clock.now()
     if wanted.dry_run:
-        done = min(left, wanted.limit)
-        left -= done
-    ended_before = chosen.ended_before or clock.now()
-    return RetryAnswer(count=done, remaining=left, ended_before=ended_before, dry_run=wanted.dry_run)
+        found = operations.count(chosen, before)
+        count = min(found, wanted.limit)
+        return RetryAnswer(count=count, remaining=found - count, ended_before=before, dry_run=True)
+    count = operations.retry_all(chosen, order, most=wanted.limit, ended_before=before)
+    return RetryAnswer(count=count, remaining=operations.count(chosen, before), ended_before=before, dry_run=False)
 
 
 @router.post("/{scan_id}/retry", status_code=HTTPStatus.ACCEPTED, responses=_PROBLEMS)

@@ -62,12 +62,12 @@ def _unqueued_bulk(database: Database) -> object:
 
 def _held(database: Database) -> object:
     with database.read() as connection:
-        return scans.page(connection, scans.Filter(statuses=(Status.FAILED,)), orders.retryable(), limit=200)
+        return orders.held(connection, scans.Filter(statuses=(Status.FAILED,), service="default"), NOW, 200)
 
 
 def _held_counted(database: Database) -> object:
     with database.read() as connection:
-        return scans.count(connection, scans.Filter(ended_before=NOW), orders.retryable())
+        return orders.count(connection, scans.Filter(service="default"), NOW)
 
 
 def _in_quarantine(database: Database) -> object:
@@ -79,7 +79,7 @@ def _in_quarantine(database: Database) -> object:
     [
         (_unqueued, "ix_scans_pending"),
         (_unqueued_bulk, "ix_scans_pending"),
-        (_held, "ix_scans_"),
+        (_held, "ix_scans_held"),
         (_held_counted, "ix_scans_held"),
         (_found(backlog.lost_workers(NOW)), "ix_scans_"),
         (_found(backlog.abandoned_uploads(NOW)), "ix_scans_"),
