@@ -210,6 +210,7 @@ class Scan:
     token: str | None = None
     lease_until: datetime | None = None
     due_at: datetime | None = None
+    queued_at: datetime | None = None  # since when this decision waits; None: it never did
     enqueued_at: datetime | None = None
     tidy_at: datetime | None = None  # when the sweeper looks, after the end, that the buckets hold what they should
     finished_at: datetime | None = None
