@@ -10,8 +10,9 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, health, openapi, parts, problems, scans, uploads, webhooks
+from api import direct_uploads, health, metrics, openapi, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
+from api.measured import Measured
 from api.methods import Methods
 from api.protocol import guard_connections
 from api.requests import RequestIds
@@ -50,11 +51,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, scans, health):
+    for module in (direct_uploads, uploads, scans, health, metrics):
         app.include_router(module.router)
     app.webhooks.include_router(webhooks.router)
     problems.install(app)
     app.add_middleware(SmallBodies)
+    app.add_middleware(Measured)
     app.add_middleware(Methods, router=app.router)
     openapi.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
-from worker import signing, telemetry
+from worker import metric_files, signing, telemetry
 from worker.adapters.addresses import networks
 from worker.adapters.receiver import Receivers
 from worker.adapters.task_queue import NOTIFY_TASK, TaskQueue, make_celery
@@ -70,6 +70,7 @@ def notify(service: str) -> None:
 def _start(**_signal: object) -> None:
     global _parts  # Celery hands tasks nothing but their arguments
     telemetry.configure()  # Celery asks for that only later
+    metric_files.share(_settings.metrics_dir)
     _parts = Parts(_settings)
 
 

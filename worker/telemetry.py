@@ -45,6 +45,7 @@ class Log(StrEnum):
     WEBHOOKS_LEFT = "webhooks_left"
     RECEIVER_LEFT_IN_PEACE = "receiver_left_in_peace"
     REQUEST_FAILED = "request_failed"
+    NOT_MEASURED = "not_measured"
 
 
 _SHARED: tuple[Processor, ...] = (

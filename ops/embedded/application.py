@@ -14,7 +14,8 @@ _HAND_BACK_SECONDS = 7  # from the end of a worker's stop_seconds to its own; mo
 _DELIVERIES = 32  # at once; they wait, mostly
 _WEBHOOKS = "LAZARETTO_WEBHOOK_"
 _NOTIFIED = frozenset(  # all else that the notifier knows
-    f"LAZARETTO_{name}" for name in ("ENV", "HOME", "DATABASE_URL", "REDIS_URL", "POLICY_FILE", "CONNECT_TIMEOUT")
+    f"LAZARETTO_{name}"
+    for name in ("ENV", "HOME", "METRICS_DIR", "DATABASE_URL", "REDIS_URL", "POLICY_FILE", "CONNECT_TIMEOUT")
 )
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where one connects to what listens everywhere)
 
