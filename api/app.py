@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.parts = held = parts.make(settings or load())
+        telemetry.started("api")
         asyncio.get_running_loop().set_default_executor(held.threads)
         try:
             guard_connections()

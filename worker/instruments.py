@@ -72,8 +72,9 @@ class Delivered(StrEnum):
 # What is measured at a scrape: name → meaning and labels.
 STANDING: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "queue_waiting": ("Scans, or rescans, that wait for a worker.", ("queue",)),
-    "queue_oldest_seconds": ("How long ago the oldest of them arrived; 0 where none waits.", ("queue",)),
+    "queue_oldest_seconds": ("How long the first of them has been in line; 0 where none is.", ("queue",)),
     "scans": ("Scans that have not ended, and files that are held.", ("status",)),
+    "settling_oldest_seconds": ("How long ago the oldest verdict was recorded that is not carried out yet.", ()),
     "webhooks_pending": ("Webhooks that have been neither delivered nor given up.", ()),
     "webhook_oldest_seconds": ("How long the oldest is overdue whose receiver is not left in peace.", ()),
     "scanner_up": ("Does the scanner pass its canaries? As a worker last found.", ("scanner",)),

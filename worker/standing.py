@@ -60,10 +60,12 @@ class Standing:
         fresh = clock.now() - timedelta(seconds=self._settings.canary_seconds)
         with self._database.read() as connection:
             now = standing.now(connection)
+            settling = standing.settling_since(connection)
             pending, overdue = standing.webhooks(connection)
             found = scanners.since(connection, fresh)
         return [
             *_waiting(now),
+            gauge("settling_oldest_seconds", {(): _age(settling)}),
             gauge("webhooks_pending", {(): pending}),
             gauge("webhook_oldest_seconds", {(): _age(overdue)}),
             gauge("scanner_up", {(each["name"],): float(each["trusted"]) for each in found}),

@@ -58,6 +58,7 @@ def sweep(
         if every is None:
             _report(sweeper.sweep(), as_json)
         else:
+            telemetry.started("sweeper")
             _sweep_on(sweeper, every)
 
 

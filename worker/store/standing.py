@@ -32,6 +32,15 @@ def webhooks(connection: Connection) -> tuple[int, datetime | None]:
     return number, connection.execute(oldest).scalar_one()
 
 
+def settling_since(connection: Connection) -> datetime | None:
+    """When the oldest verdict was recorded that is not carried out yet."""
+    settling = select(func.min(scans.c.updated_at, type_=UtcDateTime)).where(
+        scans.c.finished_at.is_(None), scans.c.status == Status.SETTLING.value
+    )
+    since: datetime | None = connection.execute(settling).scalar_one()
+    return since
+
+
 def _by_status(connection: Connection, *, pending: bool) -> dict[Status, int]:
     """Pending ones, or those whose bytes are held; 0 where there are none."""
     wanted = PENDING if pending else HELD
@@ -47,15 +56,14 @@ def _by_status(connection: Connection, *, pending: bool) -> dict[Status, int]:
 
 
 def _queues(connection: Connection) -> tuple[Waiting, ...]:
-    """By arrival: the order of ids is that of arrival."""
-    queued = select(func.count(), func.min(scans.c.id)).where(
+    """Since when the first has been in line, not since its arrival: it may be there once more, after days."""
+    waiting = select(func.count(), func.min(scans.c.enqueued_at, type_=UtcDateTime)).where(
         scans.c.finished_at.is_(None), scans.c.status == Status.QUEUED.value
     )
-    lines = []
-    for queue, in_bulk in (("scans", False), ("bulk", True)):
-        number, first = connection.execute(queued.where(scans.c.bulk.is_(in_bulk))).one()
-        lines.append(Waiting(queue, number, clock.moment_of(first) if first else None))
-    asked = select(func.count(), func.min(rescans.c.created_at, type_=UtcDateTime))
+    lines = [
+        Waiting(queue, *connection.execute(waiting.where(scans.c.bulk.is_(in_bulk))).one())
+        for queue, in_bulk in (("scans", False), ("bulk", True))
+    ]
+    asked = select(func.count(), func.min(rescans.c.enqueued_at, type_=UtcDateTime))
     idle = or_(rescans.c.lease_until.is_(None), rescans.c.lease_until < clock.now())
-    number, oldest = connection.execute(asked.where(idle)).one()
-    return (*lines, Waiting("rescans", number, oldest))
+    return (*lines, Waiting("rescans", *connection.execute(asked.where(idle)).one()))
