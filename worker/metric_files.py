@@ -11,6 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,8 @@ from worker.telemetry import Log
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where `MultiProcessValue` looks for it
 _MOST = 10_000  # places
+_HEAD = 8  # bytes
+_DENIED_SECONDS = 60.0
 _DAMAGED = (OSError, RuntimeError, ValueError, struct.error)  # what reading such a file raises
 # Made in full beforehand: the kernel kills whoever writes into a hole of a mapped file on a full disk.
 _RESERVED = {"counter": 512 * 1024, "histogram": 1024 * 1024, "gauge_max": 4096, "gauge_livemax": 4096}
@@ -35,36 +39,56 @@ class Places:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._holder, self._number, self._lock = 0, -1, -1
+        self._denied_until = 0.0  # monotonic
+        self._turn = threading.Lock()  # locks on files are the process's: its threads would share them
 
     def mine(self) -> str:
-        """This process' place; another one after a fork. Raises `OSError` where there is no room for it."""
+        """This process' place; another one after a fork. Raises `OSError` where there is no room for it: then it is
+        looked for again a minute later."""
         if os.getpid() != self._holder:
-            if self._lock >= 0:
-                os.close(self._lock)  # our parent's, who holds on to it
-                self._lock = -1
-            self._number = self._take()
-            self._holder = os.getpid()
+            if time.monotonic() < self._denied_until:
+                raise OSError("there was no place a moment ago")
+            try:
+                self._change()
+            except OSError as fault:
+                self._denied_until = time.monotonic() + _DENIED_SECONDS
+                telemetry.warn(Log.NOT_MEASURED, error=str(fault))
+                raise
         return str(self._number)
+
+    def _change(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)  # our parent's, who holds on to it
+            self._lock = -1
+        self.folder.mkdir(mode=0o770, parents=True, exist_ok=True)
+        self._number, self._lock = self._taken()
+        self._holder = os.getpid()
 
     def bury(self) -> None:
         """Remove the gauges of the dead."""
-        for path in self.folder.glob("*.lock"):
-            if path.stem == str(self._number) and self._holder == os.getpid():
-                continue  # to close any descriptor of a file lets go all locks on it: fcntl(2)
-            with suppress(OSError):
-                lock = _locked(path)
-                self._clear(path.stem)
-                os.close(lock)
+        with self._turn:
+            for path in self.folder.glob("*.lock"):
+                if path.stem == str(self._number) and self._holder == os.getpid():
+                    continue  # to close any descriptor of a file lets go all locks on it: fcntl(2)
+                with suppress(OSError):
+                    lock = _locked(path)
+                    self._clear(path.stem)
+                    os.close(lock)
 
-    def _take(self) -> int:
+    def _taken(self) -> tuple[int, int]:
+        """The first free number, and the lock on it."""
         for number in range(_MOST):
             try:
-                self._lock = _locked(self.folder / f"{number}.lock")
+                lock = _locked(self.folder / f"{number}.lock")
             except (BlockingIOError, PermissionError):  # somebody's who lives, or of another account
                 continue
-            self._clear(str(number))
-            self._reserve(str(number))
-            return number
+            try:
+                self._clear(str(number))
+                self._reserve(str(number))
+            except OSError:
+                os.close(lock)
+                raise
+            return number, lock
         raise OSError(f"all {_MOST} places in {self.folder} are taken")
 
     def _clear(self, number: str) -> None:
@@ -95,13 +119,9 @@ def share(folder: Path | None) -> None:
     if folder is None or (_places and _places.folder == folder):
         return
     places = Places(folder)
-    try:
-        folder.mkdir(mode=0o770, parents=True, exist_ok=True)
-        os.environ[_FOLDER] = str(folder)
+    os.environ[_FOLDER] = str(folder)
+    with suppress(OSError):
         values.ValueClass = values.MultiProcessValue(places.mine)
-    except OSError as fault:
-        telemetry.warn(Log.NOT_MEASURED, error=str(fault))
-    else:
         _places = places
 
 
@@ -131,7 +151,12 @@ def _merged(files: list[Path]) -> Iterable[Metric]:
 
 
 def _is_whole(path: Path) -> bool:
+    """Can it be read, and written on? It begins with how much of it is used: not at all, or all of its own head."""
     try:
+        with path.open("rb") as file:
+            used = struct.unpack("i", file.read(4))[0]
+        if used != 0 and not _HEAD <= used <= path.stat().st_size:
+            return False
         for _ in MmapedDict.read_all_values_from_file(str(path)):
             pass
     except _DAMAGED:

@@ -20,14 +20,16 @@ P = ParamSpec("P")
 
 
 def _harmless(tell: Callable[P, None]) -> Callable[P, None]:
-    """A full disk may deny a new process its files."""
+    """A full disk may deny a new process its files, which `metric_files` says; all else is a fault of ours."""
 
     @wraps(tell)
     def told(*arguments: P.args, **options: P.kwargs) -> None:
         try:
             tell(*arguments, **options)
-        except OSError as fault:
-            telemetry.warn(Log.NOT_MEASURED, error=str(fault))
+        except OSError:
+            pass
+        except Exception as fault:  # noqa: BLE001 - whoever counts has something better to do
+            telemetry.alarm(Log.NOT_MEASURED, exc_info=fault)
 
     return told
 
