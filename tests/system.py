@@ -19,6 +19,7 @@ from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import BULK, SCANS, TaskQueue
 from worker.direct_uploads import Announced, DirectUploads
+from worker.instruments import Way
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
 from worker.operations import Operations
@@ -41,7 +42,7 @@ def incoming(
     filename: str = "file.txt", declared: str | None = None, size: int | None = None, service: str = SERVICE
 ) -> Incoming:
     """An upload, of the default service unless another is named."""
-    return Incoming(service, f"service:{service}", filename, declared, size, "request-1")
+    return Incoming(service, f"service:{service}", filename, declared, size, "request-1", Way.RAW)
 
 
 async def chunks(data: bytes, size: int = 65536) -> AsyncIterator[bytes]:

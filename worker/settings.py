@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     policy_file: Path = REPOSITORY / "ops" / "policy.toml"
     bootstrap_api_key: SecretStr | None = None
 
+    metrics_dir: Path | None = Field(
+        None, description="what the processes of this machine count is kept here; None: each counts for itself"
+    )
+
     # Intake
     part_size: int = Field(8 * MIB, ge=5 * MIB, description="one part of a large upload; S3's minimum is 5 MiB")
     upload_idle_timeout: float = Field(60, gt=0, description="an upload that sends next to nothing for so long ends")

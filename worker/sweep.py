@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from worker import clock, telemetry
+from worker import clock, metrics, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue, line_of
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
@@ -82,11 +82,13 @@ class Sweeper:
                 step(swept)
             except Exception as fault:  # noqa: BLE001 - raised at the end
                 faults.append(fault)
+        metrics.swept(asdict(swept))
         if any(asdict(swept).values()):
             telemetry.say(Log.SWEPT, **asdict(swept))
         if faults:
             self._bear(faults)
             raise faults[0]
+        metrics.sweep_ended(clock.now().timestamp())
         return swept
 
     def _bear(self, faults: list[Exception]) -> None:
@@ -147,7 +149,7 @@ class Sweeper:
                 raise
             except LazarettoError as fault:
                 faults.append(fault)
-                telemetry.alarm(Log.TIDY_FAILED, scan_id=scan.id, error=fault.message)
+                telemetry.alarm(Log.TIDY_FAILED, scan_id=scan.id, request_id=scan.request_id, error=fault.message)
                 self._put_off(scan)
             if len(faults) == _FAULTS:
                 break

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
-from worker import clock
+from worker import clock, metrics
 from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
 from worker.store import events, findings, outbox
+from worker.store.database import after_commit
 from worker.store.rows import scan_from
 from worker.store.tables import scans
 from worker.store.tables.schema import PREFIX_LENGTH
@@ -91,6 +93,8 @@ def move(
     events.add(connection, scan, source, cause)
     if scan.status.ended:
         outbox.add(connection, scan)
+        since_arrival = (scan.updated_at - scan.created_at).total_seconds() if scan.decision == 1 else None
+        after_commit(connection, partial(metrics.ended, scan.service, scan.status, since_arrival))
     return scan
 
 
