@@ -10,13 +10,12 @@ SHORTEST_KEY = 32  # characters of a key that has every scope
 SHORTEST_PASSWORD = 16  # characters of what only machines type
 _VARIETY = 8  # different characters in anything that was drawn at random
 # What manuals, images and our own tests use: everybody's first guess.
-_KNOWN = frozenset(
-    """
+_WORDS = """
     access admin changeme change-me default example foobared guest lazaretto letmein master minio minioadmin password
     postgres redis root rustfsadmin s3cr3t secret seaweedfs test test-access test-key test-password test-secret
     akiaiosfodnn7example wjalrxutnfemi/k7mdeng/bpxrficyexamplekey your-secret-key
-    """.split()
-)
+"""
+_KNOWN = frozenset(_WORDS.split())
 _METADATA = "169.254.169.254"  # where clouds hand out credentials to whoever asks
 
 
