@@ -22,7 +22,7 @@ def _password(subject: Subject) -> Finding:
     with _client(subject, anonymous=True) as client:
         try:
             client.ping()
-        except redis.ResponseError:
+        except (redis.AuthenticationError, redis.exceptions.AuthorizationError, redis.ResponseError):
             return ok("it refuses")
         except (redis.RedisError, OSError) as fault:
             raise QueueUnavailable(f"Redis does not answer ({fault})") from fault

@@ -11,6 +11,7 @@ import boto3
 import httpx
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from pydantic import ValidationError
 from sqlalchemy import make_url
 
@@ -112,13 +113,12 @@ class Subject:
         settings = self._settings
         if settings is None:
             return {}
-        key, session = settings.bootstrap_api_key, boto3.session.Session()
-        credentials = session.get_credentials()
+        key = settings.bootstrap_api_key
         named = {
             "LAZARETTO_BOOTSTRAP_API_KEY": key.get_secret_value() if key else "",
             "LAZARETTO_REDIS_URL's password": password(settings.redis_url.get_secret_value()),
             "LAZARETTO_DATABASE_URL's password": password(settings.database_url.get_secret_value()),
-            "the S3 secret key": credentials.secret_key if credentials else "",
+            "the S3 secret key": _secret_key(),
         }
         return {name: value for name, value in named.items() if value}
 
@@ -141,6 +141,15 @@ class Subject:
                 self._made[name] = make()
             made: T = self._made[name]
             return made
+
+
+def _secret_key() -> str:
+    """As boto3's own chain finds it."""
+    try:
+        credentials = boto3.session.Session().get_credentials()
+    except BotoCoreError:  # which the checks of the store tell
+        return ""
+    return str(credentials.secret_key) if credentials else ""
 
 
 def _told(error: Any) -> str:
