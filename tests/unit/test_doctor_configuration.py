@@ -10,11 +10,13 @@ import pytest
 from pydantic import SecretStr
 
 from ops.doctor import configuration, logs, secrets, transport, versions
-from ops.doctor.check import Finding, Verdict
+from ops.doctor.check import Check, Finding, Verdict
 from ops.doctor.subject import Subject
 from worker.settings import REPOSITORY, Settings
 
-CHECKS = {check.name: check for module in (configuration, secrets, logs, transport) for check in module.CHECKS}
+CHECKS: dict[str, Check] = {
+    check.name: check for module in (configuration, secrets, logs, transport) for check in module.CHECKS
+}
 STRONG = "4c9d1e7a35f802b64c9d1e7a35f802b6"
 PRODUCTION = {"LAZARETTO_ENV": "production"}
 
@@ -30,7 +32,7 @@ def _store(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def _look(name: str, variables: Mapping[str, str] = PRODUCTION, **fields: Any) -> Finding:
+def _look(name: str, variables: Mapping[str, str] = PRODUCTION, /, **fields: Any) -> Finding:
     settings = Settings(_env_file=None, **{"redis_url": SecretStr(f"redis://:{STRONG}@127.0.0.1:9/0")} | fields)
     return CHECKS[name].look(Subject(variables, settings, ()))
 
