@@ -15,13 +15,13 @@ from sqlalchemy import ColumnElement
 
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import TaskQueue
+from worker.adapters.task_queue import TaskQueue, line_of
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.idempotency import KEPT
 from worker.policies import Policies
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
-from worker.store import backlog, events, scans
+from worker.store import backlog, events, scans, sessions
 from worker.store import idempotency as stored_keys
 from worker.store.database import Database
 from worker.sweep_webhooks import WebhookSweeper
@@ -49,6 +49,7 @@ class Swept:
     keys_forgotten: int = 0  # idempotency keys that have been kept for long enough
     notified: int = 0  # services whose webhooks were due
     forgotten: int = 0  # deliveries that were kept for long enough
+    sessions_over: int = 0  # of operators who were logged in to the dashboard
 
 
 class Sweeper:
@@ -74,7 +75,8 @@ class Sweeper:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
         swept, faults = Swept(), list[Exception]()
         recovery = (self._end_leases, self._give_up_uploads, self._enqueue, self._notify)
-        steps = (*recovery, self._expire, self._tidy, self._abort_stale, self._forget_keys, self._forget)
+        forgetting = (self._forget_keys, self._forget, self._end_sessions)
+        steps = (*recovery, self._expire, self._tidy, self._abort_stale, *forgetting)
         for step in steps:
             try:
                 step(swept)
@@ -176,31 +178,38 @@ class Sweeper:
             if forgotten < _BATCH:
                 return
 
-    def _enqueue(self, swept: Swept) -> None:
-        """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""
-        for _ in range(_MOST_BATCHES):
-            ids = self._take_unqueued()
-            for at, scan_id in enumerate(ids):
-                try:
-                    self._queue.enqueue(scan_id)
-                except QueueUnavailable:
-                    with self._database.write() as connection:
-                        backlog.put_back(connection, ids[at:])
-                    raise
-                swept.enqueued += 1
-            if len(ids) < _BATCH:
-                return
-
-    def _take_unqueued(self) -> list[str]:
-        now = clock.now()
-        lost_before = self._lost_before(now)
+    def _end_sessions(self, swept: Swept) -> None:
+        """Sessions that are over already; their rows go."""
         with self._database.write() as connection:
-            return backlog.take_unqueued(connection, now, lost_before, _BATCH)
+            swept.sessions_over += sessions.forget(connection, clock.now())
 
-    def _lost_before(self, now: datetime) -> datetime:
+    def _enqueue(self, swept: Swept) -> None:
+        """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""
+        for bulk in (False, True):
+            for _ in range(_MOST_BATCHES):
+                if self._enqueue_some(swept, bulk=bulk) < _BATCH:
+                    break
+
+    def _enqueue_some(self, swept: Swept, *, bulk: bool) -> int:
+        """Of one queue; how many."""
+        now = clock.now()
+        lost_before = self._lost_before(now, bulk=bulk)
+        with self._database.write() as connection:
+            ids = backlog.take_unqueued(connection, now, lost_before, _BATCH, bulk=bulk)
+        for at, scan_id in enumerate(ids):
+            try:
+                self._queue.enqueue(scan_id, bulk=bulk)
+            except QueueUnavailable:
+                with self._database.write() as connection:
+                    backlog.put_back(connection, ids[at:])
+                raise
+            swept.enqueued += 1
+        return len(ids)
+
+    def _lost_before(self, now: datetime, *, bulk: bool) -> datetime:
         """Redis serves first in, first out: what was enqueued before the next in line is not in it any more."""
         grace = timedelta(seconds=self._settings.enqueue_grace)
-        next_in_line = self._queue.waiting_since()
+        next_in_line = self._queue.waiting_since(line_of(bulk=bulk))
         return min(now, next_in_line or now) - grace
 
     def _notify(self, swept: Swept) -> None:
