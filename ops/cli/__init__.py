@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import lazaretto_client
-from ops.cli import installation, keys, metrics, policy, reconcile, scans, services, submit, system, webhooks
+from ops.cli import doctor, installation, keys, metrics, policy, reconcile, scans, services, submit, system, webhooks
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("metrics")(metrics.metrics)
 app.command("reconcile")(reconcile.reconcile)
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
