@@ -1,0 +1,47 @@
+"""How things stand: counts of what waits and of what is held, from two indexes that hold nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from worker.scan import HELD, Status
+from worker.store.tables import rescans, scans
+
+
+class Pending(NamedTuple):
+    """So many scans are in this state, for one of the queues."""
+
+    status: Status
+    bulk: bool
+    number: int
+    oldest: datetime | None  # since when the first of them waits, where it is on record
+
+
+def pending(connection: Connection, service: str | None) -> list[Pending]:
+    """Everything that has not ended: of a service, or of all."""
+    state = (scans.c.status, scans.c.bulk)
+    counted = select(*state, func.count().label("number"), func.min(scans.c.queued_at).label("oldest"))
+    theirs = counted.where(scans.c.finished_at.is_(None)).group_by(*state)
+    if service is not None:
+        theirs = theirs.where(scans.c.service == service)
+    return [Pending(Status(row.status), row.bulk, row.number, row.oldest) for row in connection.execute(theirs)]
+
+
+def held(connection: Connection, service: str | None) -> dict[Status, int]:
+    """What has ended and is in quarantine still, until somebody decides: of a service, or of all."""
+    states = [status.value for status in HELD]
+    kept = (scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(None), scans.c.status.in_(states))
+    theirs = select(scans.c.status, func.count().label("number")).where(*kept).group_by(scans.c.status)
+    if service is not None:
+        theirs = theirs.where(scans.c.service == service)
+    return {Status(row.status): row.number for row in connection.execute(theirs)}
+
+
+def rescans_waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many promoted files are to be looked at again, and since when the first of them."""
+    counted = select(func.count().label("number"), func.min(rescans.c.created_at).label("oldest"))
+    row = connection.execute(counted.select_from(rescans)).one()
+    return row.number, row.oldest
