@@ -32,6 +32,8 @@ class Status(StrEnum):
 
 PENDING = frozenset({Status.RECEIVING, Status.QUEUED, Status.SCANNING, Status.SETTLING})
 PROMOTED = frozenset({Status.CLEAN, Status.RELEASED})
+# What examining a file ends in. Other ends are somebody's decision, or come before anybody looked.
+OUTCOMES = frozenset({Status.CLEAN, Status.INFECTED, Status.REJECTED, Status.UNSCANNABLE, Status.FAILED})
 HELD = frozenset({Status.UNSCANNABLE, Status.FAILED})  # in quarantine until somebody decides, or retention ends
 
 

@@ -19,6 +19,7 @@ from worker.adapters.task_queue import TaskQueue, line_of
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.idempotency import KEPT
 from worker.policies import Policies
+from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
 from worker.store import backlog, events, scans, sessions
@@ -50,6 +51,7 @@ class Swept:
     notified: int = 0  # services whose webhooks were due
     forgotten: int = 0  # deliveries that were kept for long enough
     sessions_over: int = 0  # of operators who were logged in to the dashboard
+    rolled_up: int = 0  # hours that are over, counted for good
 
 
 class Sweeper:
@@ -67,6 +69,7 @@ class Sweeper:
         self._policies, self._settings = policies, settings
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._tidier = Tidier(database, objects, settings)
+        self._rollups = RollUps(database)
         self._webhooks = WebhookSweeper(database, queue, policies, settings)
         self._patient_until = 0.0  # monotonic: until then no lease is ended
         self._aborted_at: float | None = None  # monotonic
@@ -76,7 +79,7 @@ class Sweeper:
         swept, faults = Swept(), list[Exception]()
         recovery = (self._end_leases, self._give_up_uploads, self._enqueue, self._notify)
         forgetting = (self._forget_keys, self._forget, self._end_sessions)
-        steps = (*recovery, self._expire, self._tidy, self._abort_stale, *forgetting)
+        steps = (*recovery, self._expire, self._tidy, self._abort_stale, *forgetting, self._count)
         for step in steps:
             try:
                 step(swept)
@@ -221,6 +224,10 @@ class Sweeper:
     def _forget(self, swept: Swept) -> None:
         """Webhooks that are history."""
         swept.forgotten += self._webhooks.forget()
+
+    def _count(self, swept: Swept) -> None:
+        """What has ended since, for statistics."""
+        swept.rolled_up += self._rollups.keep()
 
     def _found(self, condition: ColumnElement[bool]) -> list[Scan]:
         with self._database.read() as connection:

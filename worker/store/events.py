@@ -6,12 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from worker.scan import Cause, Event, Scan, Status
+from worker.scan import OUTCOMES, Cause, Event, Scan, Status
 from worker.store import findings
 from worker.store.tables import events
-
-# What examining a file can end in. All others were not examined, or an operator decided.
-_OUTCOMES = frozenset({Status.CLEAN, Status.INFECTED, Status.REJECTED, Status.UNSCANNABLE, Status.FAILED})
 
 
 def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause) -> None:
@@ -33,7 +30,7 @@ def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause)
 
 def _outcome(scan: Scan) -> dict[str, Any]:
     """What statistics count; the scan itself may be decided anew, and forget it."""
-    if scan.status not in _OUTCOMES:
+    if scan.status not in OUTCOMES:
         return {}
     seconds = (scan.updated_at - scan.queued_at).total_seconds() if scan.queued_at else None
     return {"codes": ",".join(findings.codes(scan)) or None, "seconds": seconds}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -162,7 +164,10 @@ def _create_rollups() -> None:
         sa.Column("counts", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=False),
     )
     op.create_index("ix_rollups_step_at", "rollups", ["step", "at"])
-    op.create_table("rolled_up", sa.Column("step", sa.String(8), primary_key=True), _moment("until", nullable=False))
+    step: sa.Column[str] = sa.Column("step", sa.String(8), primary_key=True)
+    rolled_up = op.create_table("rolled_up", step, _moment("until", nullable=False))
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    op.bulk_insert(rolled_up, [{"step": step, "until": never} for step in ("hour", "day")])
 
 
 def _tell_what_was_found() -> None:
