@@ -5,7 +5,22 @@ from __future__ import annotations
 import typer
 
 import lazaretto_client
-from ops.cli import doctor, installation, keys, metrics, policy, reconcile, scans, services, submit, system, webhooks
+from ops.cli import (
+    doctor,
+    erase,
+    installation,
+    keys,
+    metrics,
+    policy,
+    reconcile,
+    release,
+    retry,
+    scans,
+    services,
+    submit,
+    system,
+    webhooks,
+)
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -17,6 +32,9 @@ app = typer.Typer(
 )
 app.command("submit")(submit.submit)
 app.add_typer(scans.app, name="scans")
+scans.app.command("retry")(retry.retry)
+scans.app.command("release")(release.release)
+scans.app.command("erase")(erase.erase)
 app.add_typer(services.app, name="services")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
