@@ -17,7 +17,7 @@ import redis
 
 from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import TaskQueue
+from worker.adapters.task_queue import BULK, RESCAN_TASK, SCAN_TASK, SCANS, TaskQueue
 from worker.direct_uploads import Announced, DirectUploads
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
@@ -143,9 +143,10 @@ class System:
     def deliver(self) -> int:
         """Deliver every task that waits in Redis, once; how many there were."""
         with redis.Redis.from_url(self.settings.redis_url.get_secret_value()) as client:
-            messages = client.rpop("scans", 1000) or []
-        for raw in messages:
-            self.parts.pipeline.run(json.loads(base64.b64decode(json.loads(raw)["body"]))[0][0])
+            messages = [json.loads(raw) for queue in (SCANS, BULK) for raw in client.rpop(queue, 1000) or []]
+        for message in messages:
+            work = {SCAN_TASK: self.parts.scan, RESCAN_TASK: self.parts.rescan}[message["headers"]["task"]]
+            work(json.loads(base64.b64decode(message["body"]))[0][0])
         return len(messages)
 
     def recover(self, calendar: Calendar) -> None:

@@ -17,7 +17,9 @@ from worker.errors import QueueUnavailable
 from worker.settings import Settings
 
 SCANS = "scans"
+BULK = "bulk"  # what nobody waits for: it delays no upload
 SCAN_TASK = "lazaretto.scan"
+RESCAN_TASK = "lazaretto.rescan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
 _HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
@@ -80,10 +82,15 @@ class TaskQueue:
 
     def enqueue(self, scan_id: str) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
+        self._enqueue(SCAN_TASK, scan_id, SCANS)
+
+    def enqueue_rescan(self, scan_id: str) -> None:
+        """The same for another look at what was promoted."""
+        self._enqueue(RESCAN_TASK, scan_id, BULK)
+
+    def _enqueue(self, task: str, scan_id: str, queue: str) -> None:
         headers = {_ENQUEUED_AT: clock.now().isoformat()}
-        self._hand_over(
-            lambda: self._celery.send_task(SCAN_TASK, args=[scan_id], queue=SCANS, headers=headers, retry=False)
-        )
+        self._hand_over(lambda: self._celery.send_task(task, args=[scan_id], queue=queue, headers=headers, retry=False))
 
     def notify(self, service: str) -> None:
         """Have the notifier look for a service's deliveries, unless it is about to, or nobody takes hints up. Raises
@@ -109,16 +116,16 @@ class TaskQueue:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
 
-    def waiting(self) -> int:
-        """How many tasks no worker has taken yet. Raises `QueueUnavailable`."""
-        return int(self._ask("llen", SCANS))
+    def waiting(self, queue: str = SCANS) -> int:
+        """How many tasks of a queue no worker has taken yet. Raises `QueueUnavailable`."""
+        return int(self._ask("llen", queue))
 
-    def waiting_since(self) -> datetime | None:
+    def waiting_since(self, queue: str = SCANS) -> datetime | None:
         """When the task that is next in line was enqueued; None where the line is empty.
 
         The line is first in, first out, so a task that was enqueued earlier and is not at work is lost.
         """
-        raw = self._ask("lindex", SCANS, -1)
+        raw = self._ask("lindex", queue, -1)
         if raw is None:
             return None
         try:
