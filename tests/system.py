@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+from sqlalchemy import select
 
 from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
@@ -28,6 +29,7 @@ from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
 from worker.store import events, scans
 from worker.store.database import Database
+from worker.store.tables import rescans
 from worker.sweep import Sweeper, Swept
 from worker.tasks import Parts
 
@@ -155,7 +157,7 @@ class System:
             calendar.pass_time(max(self.settings.receive_lease, self.settings.retry_cap) + 1)
             self.sweep()
             self.deliver()
-            if all(scan.status.ended and scan.tidy_at is None for scan in self.all()):
+            if not self.rescans() and all(scan.status.ended and scan.tidy_at is None for scan in self.all()):
                 return
 
     def outcome(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
@@ -182,6 +184,11 @@ class System:
     def all(self) -> list[Scan]:
         with self.database.read() as connection:
             return scans.page(connection, scans.Filter(), limit=10_000)
+
+    def rescans(self) -> list[str]:
+        """The scans that a rescan waits for, or is at work on."""
+        with self.database.read() as connection:
+            return list(connection.execute(select(rescans.c.scan_id)).scalars())
 
     def flush_queue(self) -> None:
         """Lose everything in Redis."""
