@@ -22,6 +22,7 @@ from worker.adapters.task_queue import BULK, RESCAN_TASK, SCAN_TASK, SCANS, Task
 from worker.direct_uploads import Announced, DirectUploads
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
+from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.scan import Event, Scan
@@ -112,6 +113,9 @@ class System:
         self.parts.close()
         self.queue.close()
         self.database.close()
+
+    def operations(self) -> Operations:
+        return Operations(self.database, self.objects, self.queue, self.settings)
 
     def intake(self) -> Intake:
         policies = Policies(self.settings.policy_file)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from worker import clock, telemetry
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, QueueUnavailable, WrongStatus
+from worker.idempotency import UNCLAIMED, Claim
 from worker.operations import Order
 from worker.scan import PROMOTED, Scan
 from worker.store import rescans, scans
@@ -37,13 +38,20 @@ class Rescans:
     def __init__(self, database: Database, queue: TaskQueue) -> None:
         self._database, self._queue = database, queue
 
-    def ask(self, scan: Scan, order: Order) -> Scan:
-        """Have one scan's promoted bytes looked at; the scan, which stays as it is. Raises `WrongStatus`."""
+    def ask(self, scan: Scan, order: Order, claim: Claim = UNCLAIMED) -> Scan:
+        """Have one scan's promoted bytes looked at; the scan, which stays as it is.
+
+        Raises `WrongStatus`, and what `Claim.replay` and `Claim.bind` raise.
+        """
+        fields = {"scan": scan.id, "rescan": True}
+        if replayed := claim.replay(fields):
+            return replayed
         with self._database.write() as connection:
             new = rescans.ask(connection, _asker(order), table.c.id == scan.id, enqueued_at=clock.now())
             now = scans.get(connection, scan.id) or scan
-        if now.status not in PROMOTED:
-            raise WrongStatus(f"the scan is {now.status}", expected="a scan that is clean or released")
+            if now.status not in PROMOTED:
+                raise WrongStatus(f"The scan is {now.status}.", expected="a scan that is clean or released")
+            claim.bind(connection, scan.id, fields)
         if new:
             self._hand_over(scan)
         return now

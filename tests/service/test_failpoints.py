@@ -30,7 +30,7 @@ from worker.adapters import object_store
 from worker.canaries import eicar, encrypted_zip
 from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
-from worker.operations import Operations, Order
+from worker.operations import Order
 from worker.rescans import Rescans
 from worker.scan import Cause, Mover, ReasonCode, Status
 from worker.store import claims, scans
@@ -112,9 +112,7 @@ def _scanned(system: System, file: File) -> Callable[[], object]:
 
 
 def _erase(scan_id: str, system: System) -> None:
-    Operations(system.database, system.objects, system.settings).erase(
-        system.scan(scan_id), Order("test", Mover.SERVICE)
-    )
+    system.operations().erase(system.scan(scan_id), Order("test", Mover.SERVICE))
 
 
 def _judge(system: System, points: Mapping[str, Point], *outcomes: Status) -> None:
@@ -356,6 +354,10 @@ def _ask(system: System, scan_id: str) -> None:
     asked.ask(system.scan(scan_id), Order("operator:test", Mover.OPERATOR))
 
 
+def _rescan(system: System, scan_id: str) -> None:
+    system.parts.rescan(scan_id)
+
+
 @contextmanager
 def _recalls(system: System, clamd: Clamd, every: int) -> Iterator[dict[str, Point]]:
     """A clean file for every so many points that a rescan passes which finds malware: inside the block it is known."""
@@ -372,7 +374,7 @@ def test_a_recall_that_is_killed_anywhere(system: System, calendar: Calendar, cl
     with _recalls(system, clamd, 1) as points:
         for scan_id, point in points.items():
             _ask(system, scan_id)
-            assert _killed(system, point, lambda own, scan_id=scan_id: own.parts.rescan(scan_id)), point
+            assert _killed(system, point, partial(_rescan, scan_id=scan_id)), point
         system.recover(calendar)
     _judge_recalled(system, points, Status.INFECTED)
 

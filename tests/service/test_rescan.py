@@ -20,7 +20,7 @@ from tests.system import Calendar, System
 from worker import signing
 from worker.canaries import encrypted_zip
 from worker.errors import WrongStatus
-from worker.operations import Operations, Order
+from worker.operations import Order
 from worker.policies import Policies
 from worker.rescans import Rescans
 from worker.scan import Mover, ReasonCode, Scan, Status
@@ -44,7 +44,7 @@ def _rescanned(system: System, scan: Scan) -> Scan:
 
 
 def _erase(system: System, scan_id: str) -> None:
-    Operations(system.database, system.objects, system.settings).erase(system.scan(scan_id), ORDER)
+    system.operations().erase(system.scan(scan_id), ORDER)
 
 
 def _judged(system: System) -> list[str]:
@@ -163,7 +163,7 @@ def test_asking_twice_is_asking_once(system: System) -> None:
 @pytest.mark.parametrize("data", [None, encrypted_zip()], ids=["queued", "unscannable"])
 def test_only_what_is_promoted_can_be_rescanned(system: System, data: bytes | None) -> None:
     scan = system.outcome(data, "a.zip") if data else system.upload(TEXT)
-    with pytest.raises(WrongStatus, match=f"the scan is {scan.status}"):
+    with pytest.raises(WrongStatus, match=f"The scan is {scan.status}"):
         _asked(system, scan)
     assert system.rescans() == []
 

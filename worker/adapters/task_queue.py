@@ -17,7 +17,7 @@ from worker.errors import QueueUnavailable
 from worker.settings import Settings
 
 SCANS = "scans"
-BULK = "bulk"  # what nobody waits for: it delays no upload
+BULK = "bulk"  # what may take its time: a worker of its own, so that no upload waits behind it
 SCAN_TASK = "lazaretto.scan"
 RESCAN_TASK = "lazaretto.rescan"
 WEBHOOKS = "webhooks"
@@ -80,9 +80,9 @@ class TaskQueue:
             socket_timeout=settings.connect_timeout,
         )
 
-    def enqueue(self, scan_id: str) -> None:
+    def enqueue(self, scan_id: str, *, bulk: bool = False) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
-        self._enqueue(SCAN_TASK, scan_id, SCANS)
+        self._enqueue(SCAN_TASK, scan_id, line_of(bulk=bulk))
 
     def enqueue_rescan(self, scan_id: str) -> None:
         """The same for another look at what was promoted."""
@@ -147,6 +147,11 @@ class TaskQueue:
     def close(self) -> None:
         self._redis.close()
         self._celery.close()
+
+
+def line_of(*, bulk: bool) -> str:
+    """The queue in which a scan waits."""
+    return BULK if bulk else SCANS
 
 
 def _hinted(service: str) -> str:

@@ -116,7 +116,7 @@ def unmoved(connection: Connection, scan: Scan) -> bool:
 
 def page(connection: Connection, wanted: Filter, *, before: str | None = None, limit: int) -> list[Scan]:
     """Up to `limit` scans, newest first, older than the id `before`."""
-    conditions = _conditions(wanted)
+    conditions = meeting(wanted)
     if before is not None:
         conditions.append(scans.c.id < before)
     statement = select(scans).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
@@ -132,8 +132,8 @@ def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
     return found
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    """Ids carry the time of arrival, so the time range needs no index of its own."""
+def meeting(wanted: Filter) -> list[ColumnElement[bool]]:
+    """What must hold for a scan. Ids carry the time of arrival, so the time range needs no index of its own."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.ids:
         conditions.append(scans.c.id.in_(wanted.ids))
