@@ -107,7 +107,9 @@ class Sweeper:
         over = backlog.lost_workers(clock.now())
         for scan in self._found(over):
             if scan.attempts < self._settings.max_attempts:
-                values = {"token": None, "lease_until": None, "enqueued_at": None}
+                values: dict[str, Any] = {"token": None, "lease_until": None, "enqueued_at": None}
+                if scan.source_bucket:  # a copy of it may still be on its way to quarantine
+                    values["tidy_at"] = clock.now() + self._lease
                 swept.leases_ended += self._move(scan, Status.QUEUED, _LOST, over, **values)
                 continue
             why = self._gave_up_because(scan)
@@ -185,15 +187,16 @@ class Sweeper:
         """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""
         for bulk in (False, True):
             for _ in range(_MOST_BATCHES):
-                if self._enqueue_some(swept, bulk=bulk) < _BATCH:
+                limit = min(_BATCH, self._queue.room()) if bulk else _BATCH
+                if self._enqueue_some(swept, limit, bulk=bulk) < _BATCH:
                     break
 
-    def _enqueue_some(self, swept: Swept, *, bulk: bool) -> int:
+    def _enqueue_some(self, swept: Swept, limit: int, *, bulk: bool) -> int:
         """Of one queue; how many."""
         now = clock.now()
         lost_before = self._lost_before(now, bulk=bulk)
         with self._database.write() as connection:
-            ids = backlog.take_unqueued(connection, now, lost_before, _BATCH, bulk=bulk)
+            ids = backlog.take_unqueued(connection, now, lost_before, limit, bulk=bulk)
         for at, scan_id in enumerate(ids):
             try:
                 self._queue.enqueue(scan_id, bulk=bulk)

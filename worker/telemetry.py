@@ -29,6 +29,7 @@ class Log(StrEnum):
     RESCAN_POSTPONED = "rescan_postponed"
     RESCAN_FAILED = "rescan_failed"
     RECALLED = "recalled"
+    BACKFILLED = "backfilled"
     PROMOTED_DIFFERS = "promoted_differs"
     LEASE_LOST = "lease_lost"
     LEASE_NOT_RENEWED = "lease_not_renewed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import lazaretto_client
-from ops.cli import installation, keys, policy, reconcile, rescan, scans, services, submit, system, webhooks
+from ops.cli import backfill, installation, keys, policy, reconcile, rescan, scans, services, submit, system, webhooks
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(webhooks.app, name="webhooks")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
+app.command("backfill")(backfill.backfill)
 app.command("reconcile")(reconcile.reconcile)
 
 

@@ -15,7 +15,8 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import Connection, event, insert, select
 
-from worker import api_keys, clock, migrations, services, sweep_rescans
+from worker import api_keys, clock, migrations, services
+from worker.adapters import task_queue
 from worker.adapters.task_queue import BULK, TaskQueue
 from worker.errors import LeaseLost, QueueUnavailable
 from worker.operations import Order
@@ -212,7 +213,7 @@ def test_what_redis_lost_is_handed_over_again(
 def test_the_line_never_gets_longer_than_redis_can_bear(
     database: Database, sweeper: RescanSweeper, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep_rescans, "_MOST_IN_LINE", 2)
+    monkeypatch.setattr(task_queue, "_MOST_BULK", 2)
     _ask(database, *[_scan(database) for _ in range(5)])
     assert (sweeper.enqueue(), sweeper.enqueue(), queue.waiting(BULK)) == (2, 0, 2)
 
