@@ -6,6 +6,7 @@ import typer
 
 import lazaretto_client
 from ops.cli import (
+    backfill,
     doctor,
     erase,
     installation,
@@ -14,6 +15,7 @@ from ops.cli import (
     policy,
     reconcile,
     release,
+    rescan,
     retry,
     scans,
     services,
@@ -33,6 +35,7 @@ app = typer.Typer(
 app.command("submit")(submit.submit)
 app.add_typer(scans.app, name="scans")
 scans.app.command("retry")(retry.retry)
+scans.app.command("rescan")(rescan.rescan)
 scans.app.command("release")(release.release)
 scans.app.command("erase")(erase.erase)
 app.add_typer(services.app, name="services")
@@ -42,6 +45,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("metrics")(metrics.metrics)
+app.command("backfill")(backfill.backfill)
 app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(doctor.doctor)
 

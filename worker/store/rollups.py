@@ -13,11 +13,12 @@ from worker.store.tables.scans import ends as is_end
 
 HOUR, DAY = "hour", "day"
 _AT_ONCE = 5000  # rows in memory
+_MOVED = events.c.source.is_distinct_from(events.c.target)  # a note about what has ended is no end
 
 
 def ends(connection: Connection, begin: datetime, end: datetime) -> Iterator[Sequence[Any]]:
     """Every end of a decision in this time, as `worker.tally.End` has it; a few at a time are in memory."""
-    within = (is_end, events.c.at >= begin, events.c.at < end)
+    within = (is_end, _MOVED, events.c.at >= begin, events.c.at < end)
     found = (scans.c.service, events.c.target, scans.c.detected_type, events.c.codes, scans.c.size, events.c.seconds)
     told = select(*found).select_from(events).join(scans, scans.c.id == events.c.scan_id).where(*within)
     yield from connection.execute(told, execution_options={"yield_per": _AT_ONCE})

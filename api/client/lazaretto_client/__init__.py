@@ -12,7 +12,7 @@
 
 from lazaretto_client.client import Lazaretto
 from lazaretto_client.faults import LazarettoError, Problem, Unreachable, WaitTimeout, WebhookInvalid
-from lazaretto_client.records import Failure, Page, Promoted, Reason, Retried, Scan, Scanner, Transition
+from lazaretto_client.records import Failure, Page, Promoted, Reason, Retried, Scan, Scanner, Stretch, Transition
 from lazaretto_client.webhooks import Event, verify_webhook
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Retried",
     "Scan",
     "Scanner",
+    "Stretch",
     "Transition",
     "Unreachable",
     "WaitTimeout",

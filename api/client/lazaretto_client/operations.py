@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from lazaretto_client.records import Retried, Scan
+from lazaretto_client.records import Retried, Scan, Stretch
 from lazaretto_client.speech import given, new_key, read, segment
 from lazaretto_client.transport import Transport
 
@@ -50,6 +50,36 @@ class Operations:
         statuses = [status] if isinstance(status, str) else list(status)
         wanted |= {name: each for name, each in (("ids", list(ids)), ("status", statuses)) if each}
         return read(self._transport.ask("POST", "/v1/scans/retry", content=wanted), Retried.of)
+
+    def rescan(self, scan_id: str) -> Scan:
+        """Have a promoted file looked at once more; the scan, which changes only where malware is found.
+
+        Safe to repeat. Raises `Problem` 409 where nothing is promoted.
+        """
+        return read(self._transport.ask("POST", f"/v1/scans/{segment(scan_id)}/rescan"), Scan.of)
+
+    def rescan_all(
+        self,
+        *,
+        service: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        signatures_older_than: datetime | None = None,
+        cursor: str | None = None,
+        dry_run: bool = False,
+    ) -> Iterator[Stretch]:
+        """Have promoted files looked at once more: a stretch of all scans with each step, so that it can be watched,
+        and gone on with later from `next_cursor`. Safe to repeat. `dry_run`: only count them. Times need a time zone.
+        """
+        times = {"since": since, "until": until, "signatures_older_than": signatures_older_than}
+        wanted: dict[str, Any] = given(service=service, cursor=cursor) | {"dry_run": dry_run}
+        wanted |= {name: each.isoformat() for name, each in times.items() if each}
+        while True:
+            stretch = read(self._transport.ask("POST", "/v1/scans/rescan", content=wanted), Stretch.of)
+            yield stretch
+            if stretch.next_cursor is None:
+                return
+            wanted["cursor"] = stretch.next_cursor
 
     def _ordered(self, scan_id: str, what: str, idempotency_key: str | None, **said: Any) -> Scan:
         headers = {"Idempotency-Key": idempotency_key or new_key()}

@@ -44,6 +44,7 @@ _ON_POSTGRESQL = (
     _TELL_CODES.format(joined="string_agg(value, ',' ORDER BY value)"),
     _TELL_SECONDS.format(span="extract(epoch FROM at - begun)"),
 )
+LEASED = sa.text("lease_until IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -144,6 +145,7 @@ def _create_rescans() -> None:
         sa.Column("scan_id", sa.String(36), sa.ForeignKey("scans.id"), primary_key=True),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("request_id", sa.Text),
+        sa.Column("reason", sa.Text),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("setbacks", sa.Integer, nullable=False, server_default="0"),
         sa.Column("token", sa.String(32)),
@@ -153,6 +155,7 @@ def _create_rescans() -> None:
         _moment("created_at", nullable=False),
     )
     op.create_index("ix_rescans_enqueued_at", "rescans", ["enqueued_at"])
+    op.create_index("ix_rescans_lease_until", "rescans", ["lease_until"], sqlite_where=LEASED, postgresql_where=LEASED)
 
 
 def _create_rollups() -> None:
