@@ -10,7 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, health, openapi, parts, problems, scans, uploads, webhooks
+from api import direct_uploads, health, openapi, parts, problems, scans, stats, uploads, webhooks
 from api.bodies import SmallBodies
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, scans, health):
+    for module in (direct_uploads, uploads, scans, stats, health):
         app.include_router(module.router)
     app.webhooks.include_router(webhooks.router)
     problems.install(app)

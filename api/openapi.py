@@ -24,6 +24,7 @@ Every error is a problem (RFC 9457): `code` is for programs, `expected` says wha
 TAGS = [
     {"name": "uploads", "description": "Files come in."},
     {"name": "scans", "description": "What became of them, and the way to what was promoted."},
+    {"name": "statistics", "description": "How many, how fast, and how things stand."},
     {"name": "webhooks", "description": "What services are told, where their policy names a URL."},
     {"name": "health", "description": "For load balancers and monitoring; no key is needed."},
 ]

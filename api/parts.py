@@ -24,6 +24,7 @@ from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.settings import Settings
+from worker.stats import Stats
 from worker.store.database import Database
 
 P = ParamSpec("P")
@@ -45,6 +46,7 @@ class Parts:
     intake: Intake
     direct_uploads: DirectUploads
     operations: Operations
+    stats: Stats
     hints: Hints
     waiting: Waiting
     threads: ThreadPoolExecutor
@@ -91,6 +93,7 @@ def make(settings: Settings) -> Parts:
         intake=Intake(database, objects, queue, policies, settings),
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
         operations=Operations(database, objects, settings),
+        stats=Stats(database),
         hints=Hints(queue, policies),
         waiting=Waiting(database),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import lazaretto_client
-from ops.cli import installation, keys, policy, reconcile, scans, services, submit, system, webhooks
+from ops.cli import installation, keys, policy, reconcile, scans, services, stats, submit, system, webhooks
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(services.app, name="services")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(stats.app, name="stats")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("reconcile")(reconcile.reconcile)
