@@ -21,6 +21,7 @@ from api import (
     problems,
     rescans,
     scans,
+    stats,
     uploads,
     webhooks,
 )
@@ -68,7 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, operations, rescans, scans, health, metrics):
+    for module in (direct_uploads, uploads, operations, rescans, scans, stats, health, metrics):
         app.include_router(module.router)
     for page in (docs, login, overview):
         app.include_router(page.router)
