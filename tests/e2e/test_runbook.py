@@ -94,6 +94,12 @@ class Night:
     def database(self) -> Database:
         return Database(self.stack.env["LAZARETTO_DATABASE_URL"])
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the operator's shell knows, before it reads `stack.env`."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME")}
+        return kept | {"LAZARETTO_HOME": str(self.stack.home), "PYTHONUNBUFFERED": "1"}
+
     def fill(self, command: Command) -> str:
         """The command as an operator would type it."""
         words: dict[str, Callable[[], str]] = {
@@ -188,7 +194,7 @@ def run(
     night: Night, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Any]]:
     """Exit code and output: of our own commands in this process, since each start takes a second, else of a shell."""
-    base = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LAZARETTO_HOME": str(night.stack.home)}
+    base = night.environment
 
     def ours(text: str) -> tuple[int, str]:
         monkeypatch.chdir(night.folder)
@@ -263,7 +269,7 @@ def test_what_is_started_serves_until_it_is_asked_to_stop(night: Night) -> None:
 def _served(night: Night, text: str) -> int:
     """Its exit code; fails where it ends before it is asked to."""
     log = night.folder / f"{re.sub(r'[^a-z]+', '-', text)}.log"
-    base = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LAZARETTO_HOME": str(night.stack.home)}
+    base = night.environment
     with log.open("w") as output:
         process = subprocess.Popen(
             ["sh", "-c", f"{PRELUDE}exec {text}"],
