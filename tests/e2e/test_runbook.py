@@ -127,7 +127,7 @@ class Night:
     def failed(self) -> str:
         """One whose attempts have all failed: its bytes are where those of a held one are."""
         scan_id = self.held()
-        error = {"code": "scanner_failed", "message": "The scanner was lost at work."}
+        error = {"code": "scanner_failed", "message": "The scanner was lost at work.", "retryable": True}
         with self.database.write() as connection:
             values: dict[str, Any] = {"status": "failed", "error": error, "verdict": None, "reasons": []}
             connection.execute(update(scans).where(scans.c.id == scan_id).values(values))
@@ -280,8 +280,7 @@ def _served(night: Night, text: str) -> int:
             start_new_session=True,
         )
         try:
-            if text.startswith("celery "):
-                until(lambda: "[queues]" in log.read_text() or process.poll() is not None, 60, f"the start of {text}")
+            until(lambda: _heeds_signals(process.pid) or process.poll() is not None, _SECONDS, f"the start of {text}")
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(_SERVED_SECONDS)
             process.send_signal(signal.SIGTERM)
@@ -290,6 +289,13 @@ def _served(night: Night, text: str) -> int:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _heeds_signals(pid: int) -> bool:
+    """Does it do something of its own when it is asked to stop, or keep that for later?"""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kept = [int(mask, 16) for mask in re.findall(r"^Sig(?:Blk|Cgt):\s+([0-9a-f]+)$", status, flags=re.MULTILINE)]
+    return any(mask & 1 << (signal.SIGTERM - 1) for mask in kept)
 
 
 def _is(status: str) -> Callable[[Night, str], None]:
@@ -331,6 +337,10 @@ def _says(*words: str) -> Callable[[Night, str], None]:
     return check
 
 
+def _is_a_number(_night: Night, told: str) -> None:
+    assert told.strip().isdigit(), told
+
+
 AFTERWARDS: dict[str, Callable[[Night, str], None]] = {
     'curl -sS "http://$LAZARETTO_HOST:$LAZARETTO_PORT/healthz"': _says('{"status":"ok"}'),
     "make run": _says("another stack is running"),
@@ -339,7 +349,9 @@ AFTERWARDS: dict[str, Callable[[Night, str], None]] = {
     "lazaretto doctor": _says("0 fail"),
     "lazaretto policy check": _says("in order"),
     "lazaretto reconcile": _says("they agree"),
-    'redis-cli -u "$LAZARETTO_REDIS_URL" --no-auth-warning ping': _says("PONG"),
+    "redis ping": _says("PONG"),
+    **{f"redis llen {queue}": _is_a_number for queue in ("scans", "bulk", "webhooks")},
+    "redis info memory": _says("maxmemory_policy:noeviction"),
     "lazaretto scans retry ID": _is("unscannable"),  # once more: it is as encrypted as before
     'lazaretto scans release ID --reason "the service vouches for it, ticket 4711"': _is("released"),
     "lazaretto scans erase ID": _is("erased"),
