@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import direct_uploads, docs, health, openapi, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
-from api.dashboard import faults, login, overview, static_files
+from api.dashboard import faults, login, machinery, overview, static_files
 from api.dashboard.security import SecurityHeaders
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for module in (direct_uploads, uploads, scans, health):
         app.include_router(module.router)
-    for page in (docs, login, overview):
+    for page in (docs, login, overview, machinery):
         app.include_router(page.router)
     app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)
