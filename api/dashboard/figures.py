@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from enum import StrEnum
 from urllib.parse import urlencode
 
@@ -36,10 +36,9 @@ class Window(StrEnum):
     def words(self) -> str:
         return {Window.DAY: "24 hours", Window.WEEK: "7 days", Window.MONTH: "30 days"}[self]
 
-    def begin(self, now: datetime) -> datetime:
-        """On the full hour, so that the hour which is ending still counts whole and numbers only grow within one."""
-        length = {Window.DAY: timedelta(days=1), Window.WEEK: timedelta(days=7), Window.MONTH: timedelta(days=30)}[self]
-        return (now - length).replace(minute=0, second=0, microsecond=0)
+    @property
+    def length(self) -> timedelta:
+        return {Window.DAY: timedelta(days=1), Window.WEEK: timedelta(days=7), Window.MONTH: timedelta(days=30)}[self]
 
 
 @dataclass(frozen=True, slots=True)
