@@ -10,10 +10,11 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, docs, health, openapi, parts, problems, scans, uploads, webhooks
+from api import direct_uploads, docs, health, metrics, openapi, operations, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
 from api.dashboard import faults, login, machinery, overview, static_files
 from api.dashboard.security import SecurityHeaders
+from api.measured import Measured
 from api.methods import Methods
 from api.protocol import guard_connections
 from api.requests import RequestIds
@@ -30,6 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.parts = held = parts.make(settings or load())
+        telemetry.started("api")
         asyncio.get_running_loop().set_default_executor(held.threads)
         try:
             guard_connections()
@@ -53,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, scans, health):
+    for module in (direct_uploads, uploads, operations, scans, health, metrics):
         app.include_router(module.router)
     for page in (docs, login, overview, machinery):
         app.include_router(page.router)
@@ -62,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     faults.install(app)
     app.add_middleware(SmallBodies)
+    app.add_middleware(Measured)
     app.add_middleware(Methods, router=app.router)
     openapi.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)

@@ -12,18 +12,21 @@ from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
+from api.scrapes import Scrapes
 from api.waiting import Waiting
-from worker import migrations, services, sessions, signing
+from worker import metric_files, migrations, services, sessions, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.direct_uploads import DirectUploads
 from worker.errors import Permanent
+from worker.exposition import Machine, Together
 from worker.hints import Hints
 from worker.intake import Intake
 from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.settings import Settings
+from worker.standing import Standing
 from worker.store.database import Database
 
 P = ParamSpec("P")
@@ -48,6 +51,8 @@ class Parts:
     hints: Hints
     waiting: Waiting
     session_secret: str = field(repr=False)
+    standing: Standing
+    scrapes: Scrapes
     threads: ThreadPoolExecutor
     store_threads: ThreadPoolExecutor
 
@@ -63,6 +68,7 @@ class Parts:
     def close(self) -> None:
         self.store_threads.shutdown(cancel_futures=True)
         self.threads.shutdown(cancel_futures=True)
+        self.standing.close()
         self.queue.close()
         self.quotas.close()
         self.database.close()
@@ -70,6 +76,7 @@ class Parts:
 
 def make(settings: Settings) -> Parts:
     """Put the parts together. Raises `Permanent` where the database is not up to date."""
+    metric_files.share(settings.metrics_dir)
     database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
     if migrations.pending(database):
         raise Permanent("the database is not up to date", expected="`lazaretto migrate`, once, before the start")
@@ -82,6 +89,7 @@ def make(settings: Settings) -> Parts:
     policies = Policies(settings.policy_file)
     signing.ensure_all(database, policies)
     quotas = Quotas(settings.redis_url.get_secret_value())
+    standing = Standing(database, objects, queue, settings)
     return Parts(
         settings=settings,
         database=database,
@@ -91,10 +99,12 @@ def make(settings: Settings) -> Parts:
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
-        operations=Operations(database, objects, settings),
+        operations=Operations(database, objects, queue, settings),
         hints=Hints(queue, policies),
         waiting=Waiting(database),
         session_secret=sessions.signing_secret(database),
+        standing=standing,
+        scrapes=Scrapes(Together(Machine(policies), standing)),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
         store_threads=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
     )

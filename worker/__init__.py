@@ -17,8 +17,8 @@ Who has a scan  `custody` (taken and given back; with `gate`: may one be begun n
                 fault), `lease` (held, renewed, over)
 Webhooks        `store.outbox` (each end of a decision puts one on record), `hints` (there is something to deliver),
                 `signing`, `sweep_webhooks` (what a hint was lost for), `adapters.receiver` (whom we do not trust)
-The outside     `adapters` (S3, clamd, Celery, receivers), `store` (database), `migrations`, `settings`, `telemetry`,
-                `clock`
+The outside     `adapters` (S3, clamd, Celery, receivers), `store` (database), `migrations`, `settings` (with
+                `production`: what is too weak for it), `telemetry`, `clock`
 Entry points    `tasks`: the worker's process, where the parts are put together (those that look into files by
                 `assembly`, which `lazaretto policy explain` shares); `stopping`: how it ends; `notifier`: the process
                 that delivers webhooks

@@ -158,7 +158,7 @@ class Verdict:
     signatures: tuple[str, ...] = ()
     detected_type: str | None = None
     scanner: ScannerInfo | None = None
-    promoted: Promoted | None = None  # set exactly when the status is CLEAN
+    promoted: Promoted | None = None  # set exactly when the status is CLEAN, or an operator released it
     held: bool = False  # do the bytes stay in quarantine? Where a policy says so of what is UNSCANNABLE
 
 
@@ -210,6 +210,7 @@ class Scan:
     token: str | None = None
     lease_until: datetime | None = None
     due_at: datetime | None = None
+    queued_at: datetime | None = None  # since when this decision waits; None: it never did
     enqueued_at: datetime | None = None
     tidy_at: datetime | None = None  # when the sweeper looks, after the end, that the buckets hold what they should
     finished_at: datetime | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import lazaretto_client
-from ops.cli import installation, keys, policy, reconcile, scans, services, submit, system, webhooks
+from ops.cli import doctor, installation, keys, metrics, policy, reconcile, scans, services, submit, system, webhooks
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(webhooks.app, name="webhooks")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
+app.command("metrics")(metrics.metrics)
 app.command("reconcile")(reconcile.reconcile)
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:

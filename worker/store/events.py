@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, func, insert, select
 
 from worker.scan import Cause, Event, Scan, Status
+from worker.store import findings
 from worker.store.tables import events
+
+# What examining a file can end in. All others were not examined, or an operator decided.
+_OUTCOMES = frozenset({Status.CLEAN, Status.INFECTED, Status.REJECTED, Status.UNSCANNABLE, Status.FAILED})
 
 
 def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause) -> None:
@@ -20,8 +26,17 @@ def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause)
             reason=cause.reason,
             decision=scan.decision,
             request_id=cause.request_id or scan.request_id,
+            **_outcome(scan),
         )
     )
+
+
+def _outcome(scan: Scan) -> dict[str, Any]:
+    """What statistics count; the scan itself may be decided anew, and forget it."""
+    if scan.status not in _OUTCOMES:
+        return {}
+    seconds = (scan.updated_at - scan.queued_at).total_seconds() if scan.queued_at else None
+    return {"codes": ",".join(findings.codes(scan)) or None, "seconds": seconds}
 
 
 def of(connection: Connection, scan_id: str) -> list[Event]:

@@ -140,13 +140,22 @@ class Lazaretto:
         sha256: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        reason: str | None = None,
+        signature: str | None = None,
+        type: str | None = None,  # noqa: A002 - the API's word
+        name: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """Some scans, newest first; `cursor` is the `next_cursor` of the page before. Times need a time zone."""
+        """Some scans, newest first; `cursor` is the `next_cursor` of the page before. Times need a time zone.
+
+        `reason`: a code; `type`: as detected; `name`: what the file's name begins with. A page may be short of its
+        limit, also empty, and have a next one: `scans` goes through all of them.
+        """
         statuses = [status] if isinstance(status, str) else list(status)
         times = {name: each.isoformat() for name, each in (("since", since), ("until", until)) if each}
-        query = _given(service=service, sha256=sha256, cursor=cursor, limit=limit, **times)
+        found = _given(reason=reason, signature=signature, type=type, name=name)
+        query = _given(service=service, sha256=sha256, cursor=cursor, limit=limit, **times, **found)
         query |= {name: each for name, each in (("id", list(ids)), ("status", statuses)) if each}
         return _read(self._transport.ask("GET", "/v1/scans", params=query), Page.of)
 
