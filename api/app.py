@@ -10,7 +10,20 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, docs, health, metrics, openapi, operations, parts, problems, scans, uploads, webhooks
+from api import (
+    direct_uploads,
+    docs,
+    health,
+    metrics,
+    openapi,
+    operations,
+    parts,
+    problems,
+    rescans,
+    scans,
+    uploads,
+    webhooks,
+)
 from api.bodies import SmallBodies
 from api.dashboard import faults, login, machinery, overview, static_files
 from api.dashboard.security import SecurityHeaders
@@ -55,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, operations, scans, health, metrics):
+    for module in (direct_uploads, uploads, operations, rescans, scans, health, metrics):
         app.include_router(module.router)
     for page in (docs, login, overview, machinery):
         app.include_router(page.router)

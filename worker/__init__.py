@@ -10,7 +10,8 @@ Use cases       `intake` (with `body`: the stream from the client, `quarantine`:
                 `sources` tells where), `pipeline` (the whole path, top to bottom), `sweep` (recovery), `reconcile`
                 (buckets against database), `operations` (what owners and operators ask for), `services`, `api_keys`
                 and `quotas` (who may ask, for what, and how often), `deliver` (webhooks, one after the other),
-                `webhooks` (what operators ask for about them)
+                `webhooks` (what operators ask for about them), `rollup` (what ended is counted) and `stats` (and told;
+                with `statistics`: the shapes, and `tally`: the counting)
 Steps           `handover` (to the queue), `seal` (a direct upload, out of its service's hands), `inspect` (with
                 `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
 Who has a scan  `custody` (taken and given back; with `gate`: may one be begun now? and `setback`: what follows a

@@ -109,7 +109,8 @@ class Pipeline:
 
             with metrics.step(Step.SETTLE):
                 try:
-                    self._settler.settle(scan, _key(scan), lease, bytes_to_promote, resumed)
+                    key = None if scan.recalled else _key(scan)
+                    self._settler.settle(scan, key, lease, bytes_to_promote, resumed)
                 except ContentChanged:
                     scan = self._condemned(scan)
                     self._settler.delete(_key(scan), lease)

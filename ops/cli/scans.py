@@ -1,4 +1,4 @@
-"""`lazaretto scans`: look at what happened."""
+"""`lazaretto scans`: look at what happened. What operators do about it has modules of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ops.cli import tables
 from ops.cli.client import connect
 from ops.cli.system import seconds
 
-app = typer.Typer(help="Look at scans.", no_args_is_help=True)
+app = typer.Typer(help="Look at scans, and act on them.", no_args_is_help=True)
 
 
 @app.command("list")

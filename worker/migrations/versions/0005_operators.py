@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -42,6 +44,7 @@ _ON_POSTGRESQL = (
     _TELL_CODES.format(joined="string_agg(value, ',' ORDER BY value)"),
     _TELL_SECONDS.format(span="extract(epoch FROM at - begun)"),
 )
+LEASED = sa.text("lease_until IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -142,6 +145,7 @@ def _create_rescans() -> None:
         sa.Column("scan_id", sa.String(36), sa.ForeignKey("scans.id"), primary_key=True),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("request_id", sa.Text),
+        sa.Column("reason", sa.Text),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("setbacks", sa.Integer, nullable=False, server_default="0"),
         sa.Column("token", sa.String(32)),
@@ -151,6 +155,7 @@ def _create_rescans() -> None:
         _moment("created_at", nullable=False),
     )
     op.create_index("ix_rescans_enqueued_at", "rescans", ["enqueued_at"])
+    op.create_index("ix_rescans_lease_until", "rescans", ["lease_until"], sqlite_where=LEASED, postgresql_where=LEASED)
 
 
 def _create_rollups() -> None:
@@ -162,7 +167,10 @@ def _create_rollups() -> None:
         sa.Column("counts", sa.JSON().with_variant(JSONB(), "postgresql"), nullable=False),
     )
     op.create_index("ix_rollups_step_at", "rollups", ["step", "at"])
-    op.create_table("rolled_up", sa.Column("step", sa.String(8), primary_key=True), _moment("until", nullable=False))
+    step: sa.Column[str] = sa.Column("step", sa.String(8), primary_key=True)
+    rolled_up = op.create_table("rolled_up", step, _moment("until", nullable=False))
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    op.bulk_insert(rolled_up, [{"step": step, "until": never} for step in ("hour", "day")])
 
 
 def _tell_what_was_found() -> None:
