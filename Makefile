@@ -6,7 +6,7 @@ TESTABLE := .venv/.testable
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test torture fuzz fuzz-api bench bench-memory check lock clean
+.PHONY: help install run test torture fuzz fuzz-api bench bench-memory check lock vendor clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ parts:
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/service $(addprefix --ignore=,$(LONG))
 
 whole:
-	@$(BIN)/python -m pytest tests/e2e $(LONG)
+	@$(BIN)/python -m pytest tests/e2e tests/browser $(LONG)
 
 torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, hundreds of kills, on both databases
 	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py tests/service/test_webhook_torture.py
@@ -75,6 +75,15 @@ unit-rest:
 lock: ## bring ops/locks up to date with pyproject.toml; needs uv
 	$(LOCK) --extra embedded --extra development --output-file ops/locks/development.txt pyproject.toml
 	$(LOCK) --constraint ops/locks/development.txt --output-file ops/locks/runtime.txt pyproject.toml
+
+VENDOR := api/dashboard/static/vendor
+vendor: ## bring the dashboard's scripts, as its package.json names them, from npm; needs npm
+	@cd $(VENDOR) && npm install --ignore-scripts
+	@cp $(VENDOR)/node_modules/htmx.org/dist/htmx.min.js $(VENDOR)/node_modules/chart.js/dist/chart.umd.min.js $(VENDOR)
+	@cp $(VENDOR)/node_modules/htmx.org/LICENSE $(VENDOR)/htmx.LICENSE
+	@cp $(VENDOR)/node_modules/chart.js/LICENSE.md $(VENDOR)/chart.LICENSE
+	@rm -rf $(VENDOR)/node_modules
+	@cd $(VENDOR) && sha256sum *.js > SHA256SUMS
 
 clean: ## remove what was built; state in var/ stays
 	rm -rf .venv build *.egg-info api/client/build api/client/*.egg-info api/client/.mypy_cache

@@ -10,8 +10,23 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, health, metrics, openapi, parts, problems, scans, uploads, webhooks
+from api import (
+    direct_uploads,
+    docs,
+    health,
+    metrics,
+    openapi,
+    operations,
+    parts,
+    problems,
+    rescans,
+    scans,
+    uploads,
+    webhooks,
+)
 from api.bodies import SmallBodies
+from api.dashboard import faults, login, overview, static_files
+from api.dashboard.security import SecurityHeaders
 from api.measured import Measured
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -38,9 +53,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             held.close()
 
-    app = FastAPIOffline(  # `/docs` asks no other host for its scripts
-        docs_url="/docs",
+    app = FastAPIOffline(  # which has the scripts of `/docs`; the page itself is ours
+        docs_url=None,
         redoc_url=None,
+        static_url=docs.STATIC,
         title="Lazaretto",
         version=version("lazaretto"),
         summary="Uploads are quarantined, scanned, and promoted or deleted.",
@@ -52,14 +68,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, scans, health, metrics):
+    for module in (direct_uploads, uploads, operations, rescans, scans, health, metrics):
         app.include_router(module.router)
+    for page in (docs, login, overview):
+        app.include_router(page.router)
+    app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)
     problems.install(app)
+    faults.install(app)
     app.add_middleware(SmallBodies)
     app.add_middleware(Measured)
     app.add_middleware(Methods, router=app.router)
     openapi.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
     return app

@@ -6,9 +6,7 @@ It is not for everybody all the same: a proxy in front must not pass it on.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 
 from api.parts import PartsOf
 from worker import exposition
@@ -17,8 +15,8 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(parts: PartsOf, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
+async def metrics(request: Request, parts: PartsOf) -> Response:
     """What Prometheus scrapes, also in the format of OpenMetrics where `Accept` names it. At most 3 s old."""
-    as_open = exposition.is_open(accept)
+    as_open = exposition.is_open(request.headers.get("Accept", ""))
     page = await parts.scrapes.page(as_open)
     return Response(page, headers={"Content-Type": exposition.content_type(as_open), "Vary": "Accept"})

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
 
@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 
 from api.scrapes import Scrapes
 from api.waiting import Waiting
-from worker import metric_files, migrations, services, signing
+from worker import metric_files, migrations, services, sessions, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.direct_uploads import DirectUploads
@@ -25,6 +25,7 @@ from worker.intake import Intake
 from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
+from worker.rescans import Rescans
 from worker.settings import Settings
 from worker.standing import Standing
 from worker.store.database import Database
@@ -48,8 +49,10 @@ class Parts:
     intake: Intake
     direct_uploads: DirectUploads
     operations: Operations
+    rescans: Rescans
     hints: Hints
     waiting: Waiting
+    session_secret: str = field(repr=False)
     standing: Standing
     scrapes: Scrapes
     threads: ThreadPoolExecutor
@@ -98,9 +101,11 @@ def make(settings: Settings) -> Parts:
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
-        operations=Operations(database, objects, settings),
+        operations=Operations(database, objects, queue, settings),
+        rescans=Rescans(database, queue),
         hints=Hints(queue, policies),
         waiting=Waiting(database),
+        session_secret=sessions.signing_secret(database),
         standing=standing,
         scrapes=Scrapes(Together(Machine(policies), standing)),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),

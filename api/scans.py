@@ -20,15 +20,15 @@ from worker import media_types
 from worker.operations import Order
 from worker.scan import PROMOTED, Mover, Scan, Status
 from worker.services import Caller
-from worker.store import events, scans
+from worker.store import events, listing, scans
 from worker.views import ScanView
 
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
 
-_EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
-_EXAMPLE_ID = "0199c3d2-7c1f-7a52-9b1e-4d5f60718293"
-ScanId = Annotated[str, Path(max_length=64, description="The scan's id.", examples=[_EXAMPLE_ID])]
-_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
+EXAMPLE_ID = "0199c3d2-7c1f-7a52-9b1e-4d5f60718293"
+ScanId = Annotated[str, Path(max_length=64, description="The scan's id.", examples=[EXAMPLE_ID])]
+UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _LONGEST_NAME = 150  # characters of a download's name; file systems take 255 bytes
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
 _DELETED = frozenset({Status.INFECTED, Status.REJECTED, Status.EXPIRED, Status.ERASED})
@@ -54,41 +54,88 @@ Moment = Annotated[
 ]
 
 
+def _recordable(text: str) -> str:
+    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError("expected text without NUL and halves of surrogate pairs, which no record has")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_recordable)]
+
+
 class ListQuery(BaseModel):
     """What a list is narrowed to."""
 
     model_config = ConfigDict(extra="forbid")
 
-    id: list[Annotated[str, Field(pattern=_UUID)]] = Field(
-        [], max_length=200, description="One of these scans.", examples=[[_EXAMPLE_ID]]
+    id: list[Annotated[str, Field(pattern=UUID)]] = Field(
+        [], max_length=200, description="One of these scans.", examples=[[EXAMPLE_ID]]
     )
     status: list[Status] = Field(
         [], max_length=len(Status), description="In one of these states.", examples=[[Status.CLEAN]]
     )
     service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$", description="Of this service.", examples=["avatars"])
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[_EXAMPLE_SHA256]
+        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
     )
     since: Moment | None = Field(None, description="Arrived at this moment or later.")
     until: Moment | None = Field(None, description="Arrived before this moment.")
+    reason: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9_]{1,64}$",
+        description="With this code among its reasons, or as the error that it failed with.",
+        examples=["type_mismatch"],
+    )
+    signature: Line | None = Field(
+        None, min_length=1, max_length=255, description="With this very signature.", examples=["Eicar-Test-Signature"]
+    )
+    type: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9!#$&^_.+/-]{3,255}$",
+        description="Of this type, as detected.",
+        examples=["image/jpeg"],
+    )
+    name: Line | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Whose file's name begins so; capital letters count.",
+        examples=["holiday"],
+    )
     cursor: str | None = Field(
-        None, pattern=_UUID, description="`next_cursor` of the page before.", examples=[_EXAMPLE_ID]
+        None, pattern=UUID, description="`next_cursor` of the page before.", examples=[EXAMPLE_ID]
     )
     limit: int = Field(50, ge=1, le=200, description="How many scans on one page, at most.", examples=[50])
+
+    def wanted(self, service: str | None) -> scans.Filter:
+        """As the store has it; `service`: of those that the caller sees."""
+        return scans.Filter(
+            ids=tuple(self.id),
+            statuses=tuple(dict.fromkeys(self.status)),
+            service=service,
+            sha256=self.sha256,
+            since=self.since,
+            until=self.until,
+            reason=self.reason,
+            signature=self.signature,
+            type=self.type,
+            name=self.name,
+        )
 
 
 @router.get("", responses=documented())
 def list_scans(query: Annotated[ListQuery, Query()], caller: Reader, parts: PartsOf) -> ScanPage:
-    """Scans, newest first. A service sees its own, whatever it asks for. Scope: `read`."""
+    """Scans, newest first. A service sees its own, whatever it asks for. Scope: `read`.
+
+    A page may be shorter than its limit, also empty, where few scans meet several conditions at once: `next_cursor`
+    leads on, and is null at the end.
+    """
     service = query.service if caller.sees("") else caller.service
     if query.service not in (None, service):
         return ScanPage(items=[], next_cursor=None)
-    wanted = scans.Filter(tuple(query.id), tuple(query.status), service, query.sha256, query.since, query.until)
     with parts.database.read() as connection:
-        found = scans.page(connection, wanted, before=query.cursor, limit=query.limit + 1)
-    shown = found[: query.limit]
-    more = len(found) > query.limit
-    return ScanPage(items=[ScanView.of(scan) for scan in shown], next_cursor=shown[-1].id if more else None)
+        page = listing.page(connection, query.wanted(service), before=query.cursor, limit=query.limit)
+    return ScanPage(items=[ScanView.of(scan) for scan in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{scan_id}", responses=documented(HTTPStatus.NOT_FOUND))
@@ -101,10 +148,10 @@ async def get_scan(
     ] = 0,
 ) -> ScanView:
     """One scan. With `wait`, answers as soon as the scan has ended, or after that time. Scope: `read`."""
-    scan = await parts.in_thread(_visible, parts, caller, scan_id)
+    scan = await parts.in_thread(visible, parts, caller, scan_id)
     if wait and not scan.status.ended:
         await parts.waiting.until_ended(scan_id, wait)
-        scan = await parts.in_thread(_visible, parts, caller, scan_id)
+        scan = await parts.in_thread(visible, parts, caller, scan_id)
     return ScanView.of(scan)
 
 
@@ -115,9 +162,10 @@ async def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts
 
 
 def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
-    scan = _visible(parts, caller, scan_id)
+    scan = visible(parts, caller, scan_id)
+    mover = Mover.SERVICE if scan.service == caller.service else Mover.OPERATOR
     try:
-        parts.operations.erase(scan, Order(caller.actor, Mover.SERVICE, request_id))
+        parts.operations.erase(scan, Order(caller.actor, mover, request_id))
     finally:  # it has ended, also where the store is away
         parts.hints.ended(scan.service)
 
@@ -125,7 +173,7 @@ def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
 @router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))
 def get_events(scan_id: ScanId, caller: Reader, parts: PartsOf) -> EventPage:
     """Every transition of a scan, oldest first. Scope: `read`."""
-    _visible(parts, caller, scan_id)
+    visible(parts, caller, scan_id)
     with parts.database.read() as connection:
         return EventPage(items=[EventView.of(event) for event in events.of(connection, scan_id)])
 
@@ -138,7 +186,7 @@ def get_events(scan_id: ScanId, caller: Reader, parts: PartsOf) -> EventPage:
 )
 def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResponse:
     """The way to the promoted object: an address that works for a short time. Scope: `read`."""
-    scan = _visible(parts, caller, scan_id)
+    scan = visible(parts, caller, scan_id)
     if scan.status in _DELETED:
         detail = f"The bytes of this scan are deleted: it is {scan.status}."
         raise Problem(HTTPStatus.GONE, "deleted", detail, expected="a scan that is clean or released")
@@ -158,10 +206,10 @@ def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResp
     return RedirectResponse(url, HTTPStatus.TEMPORARY_REDIRECT, headers={"Cache-Control": "no-store"})
 
 
-def _visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
+def visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
     """The scan, if this caller may know of it. To another service it does not exist."""
     scan = None
-    if re.fullmatch(_UUID, scan_id):
+    if re.fullmatch(UUID, scan_id):
         with parts.database.read() as connection:
             scan = scans.get(connection, scan_id)
     if scan is None or not caller.sees(scan.service):

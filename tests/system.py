@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,14 +14,17 @@ from uuid import uuid4
 
 import pytest
 import redis
+from sqlalchemy import select
 
 from worker import api_keys, clock, migrations
-from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import TaskQueue
+from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.task_queue import BULK, RESCAN_TASK, SCAN_TASK, SCANS, TaskQueue
+from worker.backfill import Backfill
 from worker.direct_uploads import Announced, DirectUploads
 from worker.instruments import Way
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
+from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.scan import Event, Scan
@@ -29,12 +32,14 @@ from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
 from worker.store import events, scans
 from worker.store.database import Database
+from worker.store.tables import rescans
 from worker.sweep import Sweeper, Swept
 from worker.tasks import Parts
 
 KEY = "test-key"
 _ROUNDS = 8
 SERVICE = "default"
+LEGACY = "test-legacy"  # a bucket that is not ours
 
 
 def incoming(
@@ -112,6 +117,9 @@ class System:
         self.queue.close()
         self.database.close()
 
+    def operations(self) -> Operations:
+        return Operations(self.database, self.objects, self.queue, self.settings)
+
     def intake(self) -> Intake:
         policies = Policies(self.settings.policy_file)
         return Intake(self.database, self.objects, self.queue, policies, self.settings)
@@ -127,6 +135,27 @@ class System:
         with closing(Quotas(self.settings.redis_url.get_secret_value())) as quotas:
             said = Announced(SERVICE, "service:default", "request-1", filename)
             return self.direct_uploads(quotas).enqueue(key, said)
+
+    def legacy_bucket(self) -> str:
+        """A bucket that was there before us."""
+        with suppress(
+            self.objects._s3.exceptions.BucketAlreadyExists, self.objects._s3.exceptions.BucketAlreadyOwnedByYou
+        ):
+            self.objects._s3.create_bucket(Bucket=LEGACY)
+        return LEGACY
+
+    def backfill(self, source: Place, service: str = SERVICE) -> Backfill:
+        policies = Policies(self.settings.policy_file)
+        parts = (self.database, self.objects, self.queue, policies, self.settings)
+        return Backfill(*parts, source=source, service=service)
+
+    def upload_long_ago(self, data: bytes, filename: str) -> Scan:
+        """A file that lies in the bucket of somebody else's, put on record."""
+        source = Place(self.legacy_bucket(), f"{uuid4()}/{filename}")
+        self.objects.put(*source, data)
+        for _ in self.backfill(source).run("operator:test"):
+            pass
+        return self.newest()
 
     def upload(
         self, data: bytes, filename: str = "file.txt", declared: str | None = None, service: str = SERVICE
@@ -144,9 +173,10 @@ class System:
     def deliver(self) -> int:
         """Deliver every task that waits in Redis, once; how many there were."""
         with redis.Redis.from_url(self.settings.redis_url.get_secret_value()) as client:
-            messages = client.rpop("scans", 1000) or []
-        for raw in messages:
-            self.parts.pipeline.run(json.loads(base64.b64decode(json.loads(raw)["body"]))[0][0])
+            messages = [json.loads(raw) for queue in (SCANS, BULK) for raw in client.rpop(queue, 1000) or []]
+        for message in messages:
+            work = {SCAN_TASK: self.parts.scan, RESCAN_TASK: self.parts.rescan}[message["headers"]["task"]]
+            work(json.loads(base64.b64decode(message["body"]))[0][0])
         return len(messages)
 
     def recover(self, calendar: Calendar) -> None:
@@ -155,7 +185,7 @@ class System:
             calendar.pass_time(max(self.settings.receive_lease, self.settings.retry_cap) + 1)
             self.sweep()
             self.deliver()
-            if all(scan.status.ended and scan.tidy_at is None for scan in self.all()):
+            if not self.rescans() and all(scan.status.ended and scan.tidy_at is None for scan in self.all()):
                 return
 
     def outcome(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
@@ -182,6 +212,11 @@ class System:
     def all(self) -> list[Scan]:
         with self.database.read() as connection:
             return scans.page(connection, scans.Filter(), limit=10_000)
+
+    def rescans(self) -> list[str]:
+        """The scans that a rescan waits for, or is at work on."""
+        with self.database.read() as connection:
+            return list(connection.execute(select(rescans.c.scan_id)).scalars())
 
     def flush_queue(self) -> None:
         """Lose everything in Redis."""

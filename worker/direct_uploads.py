@@ -186,7 +186,8 @@ class DirectUploads:
         limits = self._policies.of(announced.service).limits
         self._quotas.take_bytes(announced.service, limits, found.size)
         now = clock.now()
-        values = {"source_key": key, "source_etag": found.etag, "enqueued_at": now, "tidy_at": now + self._lease}
+        moments = {"queued_at": now, "enqueued_at": now, "tidy_at": now + self._lease}
+        values = {"source_key": key, "source_etag": found.etag, **moments}
         scan = self._new(announced, clock.new_id(), Status.QUEUED, **values)
         cause = Cause(Mover.SERVICE, f"{found.size} bytes are there", announced.actor)
         try:

@@ -109,7 +109,8 @@ class Pipeline:
 
             with metrics.step(Step.SETTLE):
                 try:
-                    self._settler.settle(scan, _key(scan), lease, bytes_to_promote, resumed)
+                    key = None if scan.recalled else _key(scan)
+                    self._settler.settle(scan, key, lease, bytes_to_promote, resumed)
                 except ContentChanged:
                     scan = self._condemned(scan)
                     self._settler.delete(_key(scan), lease)
@@ -222,5 +223,7 @@ def _changed() -> Reason:
 
 def _summary(status: Status, reasons: tuple[Reason, ...]) -> str:
     """What the event says: the verdict, and the codes behind it."""
+    if status is Status.RELEASED:
+        return f"{status.value}: promoted, as an operator decided"
     codes = ", ".join(dict.fromkeys(reason.code for reason in reasons))
     return f"{status.value}: {codes}" if codes else f"{status.value}: passed every check"

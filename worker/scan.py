@@ -32,6 +32,8 @@ class Status(StrEnum):
 
 PENDING = frozenset({Status.RECEIVING, Status.QUEUED, Status.SCANNING, Status.SETTLING})
 PROMOTED = frozenset({Status.CLEAN, Status.RELEASED})
+# What examining a file ends in. Other ends are somebody's decision, or come before anybody looked.
+OUTCOMES = frozenset({Status.CLEAN, Status.INFECTED, Status.REJECTED, Status.UNSCANNABLE, Status.FAILED})
 HELD = frozenset({Status.UNSCANNABLE, Status.FAILED})  # in quarantine until somebody decides, or retention ends
 
 
@@ -158,7 +160,7 @@ class Verdict:
     signatures: tuple[str, ...] = ()
     detected_type: str | None = None
     scanner: ScannerInfo | None = None
-    promoted: Promoted | None = None  # set exactly when the status is CLEAN
+    promoted: Promoted | None = None  # set exactly when the status is CLEAN, or an operator released it
     held: bool = False  # do the bytes stay in quarantine? Where a policy says so of what is UNSCANNABLE
 
 
@@ -166,7 +168,7 @@ class Verdict:
 class Content:
     """The exact bytes that a verdict is about."""
 
-    key: str  # in the quarantine bucket; written by us alone
+    key: str  # in the quarantine bucket, or the clean one; written by us alone
     size: int  # bytes
     sha256: str
     etag: str
@@ -210,6 +212,7 @@ class Scan:
     token: str | None = None
     lease_until: datetime | None = None
     due_at: datetime | None = None
+    queued_at: datetime | None = None  # since when this decision waits; None: it never did
     enqueued_at: datetime | None = None
     tidy_at: datetime | None = None  # when the sweeper looks, after the end, that the buckets hold what they should
     finished_at: datetime | None = None
@@ -218,6 +221,11 @@ class Scan:
     def sealed(self) -> bool:
         """Are its bytes on record, and where nobody but us can write? Else they are still at `source_key`, if any."""
         return self.sha256 is not None
+
+    @property
+    def recalled(self) -> bool:
+        """Is it to end otherwise than promoted, with an object of an earlier decision in the clean bucket?"""
+        return self.promoted is not None and self.verdict not in PROMOTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from worker.adapters.task_queue import TaskQueue
 from worker.exposition import gauge
 from worker.settings import Settings
 from worker.statistics import Now
+from worker.stats import Stats
 from worker.store import scanners, standing
 from worker.store.database import Database
 
@@ -29,6 +30,7 @@ class Standing:
 
     def __init__(self, database: Database, objects: ObjectStore, queue: TaskQueue, settings: Settings) -> None:
         self._database, self._settings = database, settings
+        self._stats = Stats(database)
         self._looks: dict[str, Callable[[], Any]] = {
             "database": self._look,
             "quarantine": lambda: objects.check(settings.quarantine_bucket),
@@ -58,8 +60,8 @@ class Standing:
     def _look(self) -> list[Metric]:
         """What the database knows. Raises `DatabaseUnavailable`."""
         fresh = clock.now() - timedelta(seconds=self._settings.canary_seconds)
+        now = self._stats.now()
         with self._database.read() as connection:
-            now = standing.now(connection)
             settling = standing.settling_since(connection)
             pending, overdue = standing.webhooks(connection)
             found = scanners.since(connection, fresh)

@@ -15,15 +15,17 @@ from sqlalchemy import ColumnElement
 
 from worker import clock, metrics, telemetry
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import TaskQueue
+from worker.adapters.task_queue import TaskQueue, line_of
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.idempotency import KEPT
 from worker.policies import Policies
+from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
-from worker.store import backlog, events, scans
+from worker.store import backlog, events, scans, sessions
 from worker.store import idempotency as stored_keys
 from worker.store.database import Database
+from worker.sweep_rescans import RescanSweeper
 from worker.sweep_webhooks import WebhookSweeper
 from worker.telemetry import Log
 from worker.tidy import Tidier
@@ -42,6 +44,8 @@ class Swept:
     enqueued: int = 0  # scans that no task stood for
     leases_ended: int = 0  # scans whose worker was lost, and which start over
     failed: int = 0  # scans whose worker was lost too often
+    rescans_enqueued: int = 0  # looks at promoted files that no task stood for
+    rescans_ended: int = 0  # those whose worker was lost, and which start over or are given up
     abandoned: int = 0  # uploads that nobody goes on with
     expired: int = 0  # files held for longer than the policy says
     tidied: int = 0  # ended scans whose buckets were looked at once more
@@ -49,6 +53,8 @@ class Swept:
     keys_forgotten: int = 0  # idempotency keys that have been kept for long enough
     notified: int = 0  # services whose webhooks were due
     forgotten: int = 0  # deliveries that were kept for long enough
+    sessions_over: int = 0  # of operators who were logged in to the dashboard
+    rolled_up: int = 0  # hours that are over, counted for good
 
 
 class Sweeper:
@@ -66,7 +72,9 @@ class Sweeper:
         self._policies, self._settings = policies, settings
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._tidier = Tidier(database, objects, settings)
+        self._rollups = RollUps(database)
         self._webhooks = WebhookSweeper(database, queue, policies, settings)
+        self._rescans = RescanSweeper(database, queue, settings)
         self._patient_until = 0.0  # monotonic: until then no lease is ended
         self._aborted_at: float | None = None  # monotonic
 
@@ -74,7 +82,9 @@ class Sweeper:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
         swept, faults = Swept(), list[Exception]()
         recovery = (self._end_leases, self._give_up_uploads, self._enqueue, self._notify)
-        steps = (*recovery, self._expire, self._tidy, self._abort_stale, self._forget_keys, self._forget)
+        bulk = (self._end_rescans, self._enqueue_rescans)
+        forgetting = (self._forget_keys, self._forget, self._end_sessions)
+        steps = (*recovery, *bulk, self._expire, self._tidy, self._abort_stale, *forgetting, self._count)
         for step in steps:
             try:
                 step(swept)
@@ -104,7 +114,9 @@ class Sweeper:
         over = backlog.lost_workers(clock.now())
         for scan in self._found(over):
             if scan.attempts < self._settings.max_attempts:
-                values = {"token": None, "lease_until": None, "enqueued_at": None}
+                values: dict[str, Any] = {"token": None, "lease_until": None, "enqueued_at": None}
+                if scan.source_bucket:  # a copy of it may still be on its way to quarantine
+                    values["tidy_at"] = clock.now() + self._lease
                 swept.leases_ended += self._move(scan, Status.QUEUED, _LOST, over, **values)
                 continue
             why = self._gave_up_because(scan)
@@ -178,32 +190,49 @@ class Sweeper:
             if forgotten < _BATCH:
                 return
 
-    def _enqueue(self, swept: Swept) -> None:
-        """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""
-        for _ in range(_MOST_BATCHES):
-            ids = self._take_unqueued()
-            for at, scan_id in enumerate(ids):
-                try:
-                    self._queue.enqueue(scan_id)
-                except QueueUnavailable:
-                    with self._database.write() as connection:
-                        backlog.put_back(connection, ids[at:])
-                    raise
-                swept.enqueued += 1
-            if len(ids) < _BATCH:
-                return
-
-    def _take_unqueued(self) -> list[str]:
-        now = clock.now()
-        lost_before = self._lost_before(now)
+    def _end_sessions(self, swept: Swept) -> None:
+        """Sessions that are over already; their rows go."""
         with self._database.write() as connection:
-            return backlog.take_unqueued(connection, now, lost_before, _BATCH)
+            swept.sessions_over += sessions.forget(connection, clock.now())
 
-    def _lost_before(self, now: datetime) -> datetime:
+    def _enqueue(self, swept: Swept) -> None:
+        """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""
+        for bulk in (False, True):
+            for _ in range(_MOST_BATCHES):
+                limit = min(_BATCH, self._queue.room()) if bulk else _BATCH
+                if self._enqueue_some(swept, limit, bulk=bulk) < _BATCH:
+                    break
+
+    def _enqueue_some(self, swept: Swept, limit: int, *, bulk: bool) -> int:
+        """Of one queue; how many."""
+        now = clock.now()
+        lost_before = self._lost_before(now, bulk=bulk)
+        with self._database.write() as connection:
+            ids = backlog.take_unqueued(connection, now, lost_before, limit, bulk=bulk)
+        for at, scan_id in enumerate(ids):
+            try:
+                self._queue.enqueue(scan_id, bulk=bulk)
+            except QueueUnavailable:
+                with self._database.write() as connection:
+                    backlog.put_back(connection, ids[at:])
+                raise
+            swept.enqueued += 1
+        return len(ids)
+
+    def _lost_before(self, now: datetime, *, bulk: bool) -> datetime:
         """Redis serves first in, first out: what was enqueued before the next in line is not in it any more."""
         grace = timedelta(seconds=self._settings.enqueue_grace)
-        next_in_line = self._queue.waiting_since()
+        next_in_line = self._queue.waiting_since(line_of(bulk=bulk))
         return min(now, next_in_line or now) - grace
+
+    def _end_rescans(self, swept: Swept) -> None:
+        """Rescans whose worker is silent."""
+        if not self._is_patient():
+            swept.rescans_ended += self._rescans.end_leases()
+
+    def _enqueue_rescans(self, swept: Swept) -> None:
+        """Rescans that wait."""
+        swept.rescans_enqueued += self._rescans.enqueue()
 
     def _notify(self, swept: Swept) -> None:
         """Webhooks that are due."""
@@ -212,6 +241,10 @@ class Sweeper:
     def _forget(self, swept: Swept) -> None:
         """Webhooks that are history."""
         swept.forgotten += self._webhooks.forget()
+
+    def _count(self, swept: Swept) -> None:
+        """What has ended since, for statistics."""
+        swept.rolled_up += self._rollups.keep()
 
     def _found(self, condition: ColumnElement[bool]) -> list[Scan]:
         with self._database.read() as connection:

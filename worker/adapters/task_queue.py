@@ -17,10 +17,13 @@ from worker.errors import QueueUnavailable
 from worker.settings import Settings
 
 SCANS = "scans"
+BULK = "bulk"  # what may take its time: a worker of its own, so that no upload waits behind it
 SCAN_TASK = "lazaretto.scan"
+RESCAN_TASK = "lazaretto.rescan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
 _HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
+_MOST_BULK = 10_000  # in line: of the millions that may wait, Redis holds no more (1 KB each)
 _MOST_HINTS = 1000  # in line: a notifier that is away for days must not find Redis full of them, nor do workers
 _AWAY_SECONDS = 5.0  # how long a queue that did not answer is not asked
 # How long a process that replaces another may take to start. After its own 4 s Celery kills it and begins again: on a
@@ -78,12 +81,17 @@ class TaskQueue:
             socket_timeout=settings.connect_timeout,
         )
 
-    def enqueue(self, scan_id: str) -> None:
+    def enqueue(self, scan_id: str, *, bulk: bool = False) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
+        self._enqueue(SCAN_TASK, scan_id, line_of(bulk=bulk))
+
+    def enqueue_rescan(self, scan_id: str) -> None:
+        """The same for another look at what was promoted."""
+        self._enqueue(RESCAN_TASK, scan_id, BULK)
+
+    def _enqueue(self, task: str, scan_id: str, queue: str) -> None:
         headers = {_ENQUEUED_AT: clock.now().isoformat()}
-        self._hand_over(
-            lambda: self._celery.send_task(SCAN_TASK, args=[scan_id], queue=SCANS, headers=headers, retry=False)
-        )
+        self._hand_over(lambda: self._celery.send_task(task, args=[scan_id], queue=queue, headers=headers, retry=False))
 
     def notify(self, service: str) -> None:
         """Have the notifier look for a service's deliveries, unless it is about to, or nobody takes hints up. Raises
@@ -109,16 +117,21 @@ class TaskQueue:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
 
-    def waiting(self) -> int:
-        """How many tasks no worker has taken yet. Raises `QueueUnavailable`."""
-        return int(self._ask("llen", SCANS))
+    def waiting(self, queue: str = SCANS) -> int:
+        """How many tasks of a queue no worker has taken yet. Raises `QueueUnavailable`."""
+        return int(self._ask("llen", queue))
 
-    def waiting_since(self) -> datetime | None:
+    def room(self) -> int:
+        """How many more bulk tasks the line takes; the sweeper hands over the others as it gets shorter. Raises
+        `QueueUnavailable`."""
+        return max(0, _MOST_BULK - self.waiting(BULK))
+
+    def waiting_since(self, queue: str = SCANS) -> datetime | None:
         """When the task that is next in line was enqueued; None where the line is empty.
 
         The line is first in, first out, so a task that was enqueued earlier and is not at work is lost.
         """
-        raw = self._ask("lindex", SCANS, -1)
+        raw = self._ask("lindex", queue, -1)
         if raw is None:
             return None
         try:
@@ -140,6 +153,11 @@ class TaskQueue:
     def close(self) -> None:
         self._redis.close()
         self._celery.close()
+
+
+def line_of(*, bulk: bool) -> str:
+    """The queue in which a scan waits."""
+    return BULK if bulk else SCANS
 
 
 def _hinted(service: str) -> str:

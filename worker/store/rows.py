@@ -13,7 +13,7 @@ from worker.scan import Promoted, Reason, Scan, ScannerInfo, Status, Verdict
 
 def scan_from(row: RowMapping) -> Scan:
     """The domain's view of a row."""
-    values: dict[str, Any] = dict(row)
+    values: dict[str, Any] = {name: value for name, value in row.items() if name != "name_start"}
     values["status"] = Status(values["status"])
     values["verdict"] = Status(values["verdict"]) if values["verdict"] else None
     values["reasons"] = tuple(Reason(each["code"], each["message"]) for each in values["reasons"])
@@ -33,7 +33,7 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
         "reasons": [asdict(reason) for reason in verdict.reasons],
         "signatures": list(verdict.signatures),
         "detected_type": verdict.detected_type,
-        "scanner": _scanner_values(verdict.scanner),
+        "scanner": scanner_values(verdict.scanner),
         "promoted": asdict(verdict.promoted) if verdict.promoted else None,
         "held": verdict.held,
     }
@@ -46,7 +46,8 @@ def _scanner_from(value: dict[str, Any] | None) -> ScannerInfo | None:
     return ScannerInfo(**{**value, "database_time": datetime.fromisoformat(moment) if moment else None})
 
 
-def _scanner_values(scanner: ScannerInfo | None) -> dict[str, Any] | None:
+def scanner_values(scanner: ScannerInfo | None) -> dict[str, Any] | None:
+    """The column that says who looked."""
     if scanner is None:
         return None
     moment = scanner.database_time

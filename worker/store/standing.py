@@ -1,23 +1,54 @@
-"""How things stand: what waits, what is held, and what webhooks are overdue. Each question asks for little."""
+"""How things stand: what waits, what is held, and which webhooks are overdue; from indexes of nothing else."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from worker import clock
-from worker.scan import HELD, PENDING, Status
-from worker.statistics import Now, Waiting
+from worker.scan import HELD, Status
 from worker.store.tables import deliveries, endpoints, rescans, scans
 from worker.store.tables.schema import UtcDateTime
 
 _NO_TEST = datetime(2001, 1, 1, tzinfo=UTC)  # tests are due since before that, to be ahead of all others
 
 
-def now(connection: Connection) -> Now:
-    """Numbers of scans and rescans, by where they stand."""
-    return Now(_by_status(connection, pending=True), _by_status(connection, pending=False), _queues(connection))
+class Pending(NamedTuple):
+    """So many scans are in this state, for one of the queues."""
+
+    status: Status
+    bulk: bool
+    number: int
+    oldest: datetime | None  # since when the first of them waits, where it is on record
+
+
+def pending(connection: Connection, service: str | None) -> list[Pending]:
+    """Everything that has not ended: of a service, or of all."""
+    state = (scans.c.status, scans.c.bulk)
+    counted = select(*state, func.count().label("number"), func.min(scans.c.queued_at).label("oldest"))
+    theirs = counted.where(scans.c.finished_at.is_(None)).group_by(*state)
+    if service is not None:
+        theirs = theirs.where(scans.c.service == service)
+    return [Pending(Status(row.status), row.bulk, row.number, row.oldest) for row in connection.execute(theirs)]
+
+
+def held(connection: Connection, service: str | None) -> dict[Status, int]:
+    """What has ended and is in quarantine still, until somebody decides: of a service, or of all."""
+    states = [status.value for status in HELD]
+    kept = (scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(None), scans.c.status.in_(states))
+    theirs = select(scans.c.status, func.count().label("number")).where(*kept).group_by(scans.c.status)
+    if service is not None:
+        theirs = theirs.where(scans.c.service == service)
+    return {Status(row.status): row.number for row in connection.execute(theirs)}
+
+
+def rescans_waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """How many promoted files are to be looked at again, and since when the first of them."""
+    counted = select(func.count().label("number"), func.min(rescans.c.created_at).label("oldest"))
+    row = connection.execute(counted.select_from(rescans)).one()
+    return row.number, row.oldest
 
 
 def webhooks(connection: Connection) -> tuple[int, datetime | None]:
@@ -39,31 +70,3 @@ def settling_since(connection: Connection) -> datetime | None:
     )
     since: datetime | None = connection.execute(settling).scalar_one()
     return since
-
-
-def _by_status(connection: Connection, *, pending: bool) -> dict[Status, int]:
-    """Pending ones, or those whose bytes are held; 0 where there are none."""
-    wanted = PENDING if pending else HELD
-    theirs = scans.c.finished_at.is_(None) if pending else scans.c.quarantine_key.is_not(None)
-    apart = [] if pending else [scans.c.finished_at.is_not(None)]
-    found = (
-        select(scans.c.status, func.count())
-        .where(scans.c.status.in_([status.value for status in wanted]), theirs, *apart)
-        .group_by(scans.c.status)
-    )
-    numbers = {Status(status): number for status, number in connection.execute(found)}
-    return {status: numbers.get(status, 0) for status in sorted(wanted)}
-
-
-def _queues(connection: Connection) -> tuple[Waiting, ...]:
-    """Since when the first has been in line, not since its arrival: it may be there once more, after days."""
-    waiting = select(func.count(), func.min(scans.c.enqueued_at, type_=UtcDateTime)).where(
-        scans.c.finished_at.is_(None), scans.c.status == Status.QUEUED.value
-    )
-    lines = [
-        Waiting(queue, *connection.execute(waiting.where(scans.c.bulk.is_(in_bulk))).one())
-        for queue, in_bulk in (("scans", False), ("bulk", True))
-    ]
-    asked = select(func.count(), func.min(rescans.c.enqueued_at, type_=UtcDateTime))
-    idle = or_(rescans.c.lease_until.is_(None), rescans.c.lease_until < clock.now())
-    return (*lines, Waiting("rescans", *connection.execute(asked.where(idle)).one()))

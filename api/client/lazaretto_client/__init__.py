@@ -5,14 +5,14 @@
         if scan.passed:
             lazaretto.download(scan.id, "clean.jpg")
 
-`client` is what is called, `records` what comes back, `faults` what is raised, `webhooks` the receiving side.
-Below lie `sources` (files to send, again where that can be), `forms` (multipart) and `transport` (HTTP, repeated
-where that can help).
+`client` is what is called, with `operations` for operators; `records` is what comes back, `faults` what is raised,
+`webhooks` the receiving side. Below lie `sources` (files to send, again where that can be), `forms` (multipart),
+`speech` (requests and answers) and `transport` (HTTP, repeated where that can help).
 """
 
 from lazaretto_client.client import Lazaretto
 from lazaretto_client.faults import LazarettoError, Problem, Unreachable, WaitTimeout, WebhookInvalid
-from lazaretto_client.records import Failure, Page, Promoted, Reason, Scan, Scanner, Transition
+from lazaretto_client.records import Failure, Page, Promoted, Reason, Retried, Scan, Scanner, Stretch, Transition
 from lazaretto_client.webhooks import Event, verify_webhook
 
 __all__ = [
@@ -24,8 +24,10 @@ __all__ = [
     "Problem",
     "Promoted",
     "Reason",
+    "Retried",
     "Scan",
     "Scanner",
+    "Stretch",
     "Transition",
     "Unreachable",
     "WaitTimeout",

@@ -117,6 +117,18 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the way along all scans, and how many on it were meant. `next_cursor` goes on; None at the end."""
+
+    count: int
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        return cls(int(record["count"]), record.get("next_cursor"))
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One step in the story of a scan."""
 
@@ -132,6 +144,23 @@ class Transition:
     @classmethod
     def of(cls, record: Record) -> Self:
         return _made(cls, record, at=moment(record["at"]), source=record.get("from"), target=record["to"], raw=record)
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What a call has put back in line, and what is left for the next one."""
+
+    count: int
+    remaining: int
+    ended_before: datetime | None
+    dry_run: bool = False
+    raw: Record = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        count, remaining = int(record["count"]), int(record["remaining"])
+        ended_before = moment(record.get("ended_before"))
+        return _made(cls, record, count=count, remaining=remaining, ended_before=ended_before, raw=record)
 
 
 def moment(text: str | None) -> datetime | None:

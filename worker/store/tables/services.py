@@ -50,3 +50,14 @@ secrets = Table(
     Column("value", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
+
+# Operators who are logged in to the dashboard.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String(64), primary_key=True),  # SHA-256 of the session's id, in hex
+    Column("key_hash", ForeignKey("api_keys.hash"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+Index("ix_sessions_expires_at", sessions.c.expires_at)  # what is over

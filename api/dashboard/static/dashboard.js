@@ -1,0 +1,2 @@
+"use strict";
+// Makes pages livelier; each works without.
