@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import Connection
 
-from worker import clock, retries, setback, telemetry
+from worker import clock, metrics, retries, setback, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.errors import ContentChanged, LazarettoError, LeaseLost, ObjectMissing, Unavailable
 from worker.gate import Gate
 from worker.inspect import Inspector
+from worker.instruments import SecondLook
 from worker.lease import Lease
 from worker.retries import Enough, Pace
 from worker.scan import PROMOTED, Cause, Content, Mover, Promoted, Scan, Status, Verdict
@@ -102,14 +103,16 @@ class Rescanner:
             if scan.status in PROMOTED:
                 return Taken(rescan, scan, begun)
             rescans.remove(connection, rescan)
-        telemetry.say(Log.RESCAN_ENDED, scan_id=scan_id, outcome="skipped", status=scan.status.value)
+        _tell(SecondLook.SKIPPED, scan_id=scan_id, request_id=rescan.asker.request_id, status=scan.status.value)
         return None
 
     def _put_off(self, connection: Connection, scan_id: str, obstacle: Unavailable) -> None:
         waiting = rescans.get(connection, scan_id)
         pause = self._pace.pause(waiting.setbacks if waiting else 0, random.random())  # noqa: S311 - only jitter
         if rescans.put_off(connection, scan_id, clock.now() + timedelta(seconds=pause)):
-            telemetry.warn(Log.RESCAN_POSTPONED, scan_id=scan_id, error=obstacle.message, seconds=pause)
+            request_id = waiting.asker.request_id if waiting else None
+            said = {"scan_id": scan_id, "request_id": request_id, "error": obstacle.message, "seconds": pause}
+            telemetry.warn(Log.RESCAN_POSTPONED, **said)
 
     def _leased(self, taken: Taken) -> Lease:
         self._lease = Lease(
@@ -140,7 +143,7 @@ class Rescanner:
         codes = ", ".join(dict.fromkeys(reason.code for reason in examination.reasons))
         known = {} if codes else {"scanner": scanner_values(examination.scanner)}
         if self._end(taken, f"{_with(examination)}: {codes or 'nothing found'}", **known):
-            telemetry.say(Log.RESCAN_ENDED, outcome="unscannable" if codes else "clean")
+            _tell(SecondLook.UNSCANNABLE if codes else SecondLook.CLEAN)
         return False
 
     def _fetched(self, promoted: Promoted | None, lease: Lease) -> Scratch:
@@ -159,6 +162,7 @@ class Rescanner:
         missing = isinstance(fault, ObjectMissing)
         what = "the promoted object is " + ("missing" if missing else "not the one that was promoted")
         if self._end(taken, f"not rescanned: {what}"):
+            metrics.rescanned(SecondLook.FAILED)
             telemetry.alarm(Log.PROMOTED_DIFFERS, error=what, expected="see `lazaretto reconcile`", outcome="failed")
 
     def _recall(self, taken: Taken, examination: Examination) -> bool:
@@ -172,8 +176,9 @@ class Rescanner:
             values = _recalled(scan, examination)
             moved = scans.move(connection, scan.id, scan.status, Status.SETTLING, cause, same, **values)
         if moved is None:
-            telemetry.say(Log.RESCAN_ENDED, outcome="skipped")
+            _tell(SecondLook.SKIPPED)
             return False
+        metrics.rescanned(SecondLook.INFECTED)
         telemetry.alarm(Log.RECALLED, outcome="infected", signatures=list(examination.signatures))
         return True
 
@@ -182,7 +187,7 @@ class Rescanner:
             cause = self._cause(taken.rescan, what)
             told = rescans.end(connection, taken.rescan, taken.scan, cause, **values)
         if not told:
-            telemetry.say(Log.RESCAN_ENDED, outcome="skipped")
+            _tell(SecondLook.SKIPPED)
         return told
 
     def _give_back(self, taken: Taken, fault: Exception) -> None:
@@ -196,6 +201,7 @@ class Rescanner:
             if isinstance(decision, Enough):
                 said = f"rescan failed after {rescan.attempts} attempts: {setback.told(fault)['message']}"
                 if self._end(taken, said):
+                    metrics.rescanned(SecondLook.FAILED)
                     telemetry.alarm(Log.RESCAN_FAILED, outcome="failed", why=decision.why, exc_info=fault)
                 return
             due_at = clock.now() + timedelta(seconds=decision.seconds)
@@ -207,6 +213,11 @@ class Rescanner:
 
     def _cause(self, rescan: Rescan, what: str) -> Cause:
         return Cause(Mover.WORKER, rescan.told(what), self._actor, rescan.asker.request_id)
+
+
+def _tell(outcome: SecondLook, **details: object) -> None:
+    metrics.rescanned(outcome)
+    telemetry.say(Log.RESCAN_ENDED, outcome=outcome.value, **details)
 
 
 def _with(examination: Examination) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from worker import clock, telemetry
+from worker import clock, metrics, telemetry
 from worker.adapters.task_queue import BULK, TaskQueue
 from worker.errors import QueueUnavailable
+from worker.instruments import SecondLook
 from worker.scan import PROMOTED, Cause, Mover
 from worker.settings import Settings
 from worker.store import rescans, scans
@@ -64,7 +65,9 @@ class RescanSweeper:
             cause = Cause(Mover.SWEEPER, rescan.told(said), request_id=rescan.asker.request_id)
             told = rescans.end(connection, rescan, scan, cause)
         if told:
-            telemetry.alarm(Log.RESCAN_FAILED, scan_id=rescan.scan_id, outcome="failed", why=said)
+            metrics.rescanned(SecondLook.FAILED)
+            whose = {"scan_id": rescan.scan_id, "request_id": rescan.asker.request_id}
+            telemetry.alarm(Log.RESCAN_FAILED, **whose, outcome="failed", why=said)
 
     def _take(self, limit: int) -> list[str]:
         now = clock.now()

@@ -17,7 +17,7 @@ from tests.stack import Stack, until
 from worker.canaries import eicar
 from worker.telemetry import Log
 
-OURS = ("api", "worker", "notifier", "sweeper")
+OURS = {"api": "api", "worker": "worker", "bulk-worker": "worker", "notifier": "notifier", "sweeper": "sweeper"}
 HOSTILE = '"}\n{"event": "forged", "level": "info"}\x1b[2J\u202e.txt'
 CONTENT = b"what-is-in-the-file-is-nobodys-business"
 # Where one scan is meant: who asked for it, and which it is. A task whose scan is not to be had knows the scan alone.
@@ -30,6 +30,10 @@ OF_A_SCAN = {
     Log.SCAN_POSTPONED,
     Log.SETTLING_POSTPONED,
     Log.SCAN_FAILED,
+    Log.RESCAN_ENDED,
+    Log.RESCAN_POSTPONED,
+    Log.RESCAN_FAILED,
+    Log.RECALLED,
     Log.LEASE_LOST,
     Log.LEASE_NOT_RENEWED,
     Log.TIDY_FAILED,
@@ -94,7 +98,7 @@ def test_every_line_is_json_with_an_event_of_ours_or_the_name_of_a_library(stack
 
 def test_every_process_says_when_it_began(stack: Stack) -> None:
     started = [line["process"] for line in _lines(stack) if line["event"] == Log.STARTED]
-    assert sorted(started) == sorted(OURS)
+    assert sorted(started) == sorted(OURS.values())
 
 
 def test_whatever_is_about_a_scan_says_which_and_who_asked(stack: Stack) -> None:

@@ -97,7 +97,7 @@ def test_what_a_killed_process_counted_is_not_lost(used: Stack) -> None:
     """And whoever comes in its place counts on, in no more files."""
     folder = used.home / "metrics"
     attempts, files = _value(used, "lazaretto_scan_attempts_total"), len(list(folder.glob("counter_*.db")))
-    main = used.named("celery -A worker.tasks")
+    main = used.named("worker.tasks worker --queues scans")
     for child in processes.family(main) - {main}:
         if "celery" in processes.command(child):
             os.kill(child, signal.SIGKILL)
