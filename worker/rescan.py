@@ -18,6 +18,7 @@ from worker.adapters.object_store import ObjectStore
 from worker.errors import ContentChanged, ObjectMissing, Unavailable
 from worker.gate import Gate
 from worker.inspect import Inspector
+from worker.instruments import SecondLook
 from worker.lease import Lease
 from worker.rescan_ends import RescanEnds, Taken, ended
 from worker.retries import Pace
@@ -94,14 +95,17 @@ class Rescanner:
             if scan.status in PROMOTED:
                 return Taken(rescan, scan)
             rescans.remove(connection, rescan)
-        ended("skipped", scan_id=scan_id, status=scan.status.value)
+        told = {"scan_id": scan_id, "request_id": rescan.asker.request_id, "status": scan.status.value}
+        ended(SecondLook.SKIPPED, **told)
         return None
 
     def _put_off(self, connection: Connection, scan_id: str, obstacle: Unavailable) -> None:
         waiting = rescans.get(connection, scan_id)
         pause = self._pace.pause(waiting.setbacks if waiting else 0, random.random())  # noqa: S311 - only jitter
         if rescans.put_off(connection, scan_id, clock.now() + timedelta(seconds=pause)):
-            telemetry.warn(Log.RESCAN_POSTPONED, scan_id=scan_id, error=obstacle.message, seconds=pause)
+            request_id = waiting.asker.request_id if waiting else None
+            said = {"scan_id": scan_id, "request_id": request_id, "error": obstacle.message, "seconds": pause}
+            telemetry.warn(Log.RESCAN_POSTPONED, **said)
 
     def _leased(self, taken: Taken, begun: float) -> Lease:
         self._lease = Lease(

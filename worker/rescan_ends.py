@@ -6,8 +6,9 @@ import random
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from worker import clock, instruments, metrics, retries, setback, telemetry
+from worker import clock, metrics, retries, setback, telemetry
 from worker.errors import LazarettoError, LeaseLost, ObjectMissing
+from worker.instruments import SecondLook
 from worker.retries import Enough, Pace
 from worker.scan import Cause, Mover, Scan, Status, Verdict
 from worker.scanners import Examination
@@ -38,7 +39,7 @@ class RescanEnds:
         codes = ", ".join(dict.fromkeys(reason.code for reason in examination.reasons))
         known = {} if codes else {"scanner": scanner_values(examination.scanner)}
         if self._noted(taken, f"{_with(examination)}: {codes or 'nothing found'}", **known):
-            ended("skipped" if codes else "clean", found=codes or None)
+            ended(SecondLook.UNSCANNABLE if codes else SecondLook.CLEAN, found=codes or None)
 
     def different(self, taken: Taken, fault: LazarettoError) -> None:
         """The clean bucket is not as we left it: nothing that a rescan could mend."""
@@ -46,7 +47,7 @@ class RescanEnds:
         what = "the promoted object is " + ("missing" if missing else "not the one that was promoted")
         if self._noted(taken, f"not rescanned: {what}"):
             telemetry.alarm(Log.PROMOTED_DIFFERS, error=what, expected="what `lazaretto reconcile` agrees with")
-            ended("failed")
+            ended(SecondLook.FAILED)
 
     def recalled(self, taken: Taken, examination: Examination) -> bool:
         """Malware was found: the verdict goes on record before any of its effects. False: the scan was moved on
@@ -59,10 +60,10 @@ class RescanEnds:
             values = _recall(scan, examination)
             moved = scans.move(connection, scan.id, scan.status, Status.SETTLING, cause, same, **values)
         if moved is None:
-            ended("skipped")
+            ended(SecondLook.SKIPPED)
             return False
         telemetry.alarm(Log.RECALLED, signatures=list(examination.signatures))
-        ended("infected")
+        ended(SecondLook.INFECTED)
         return True
 
     def stopped(self, taken: Taken, fault: Exception) -> None:
@@ -89,7 +90,7 @@ class RescanEnds:
         said = f"rescan failed after {taken.rescan.attempts} attempts: {setback.told(fault)['message']}"
         if self._noted(taken, said):
             telemetry.alarm(Log.RESCAN_FAILED, why=decision.why, exc_info=fault)
-            ended("failed")
+            ended(SecondLook.FAILED)
 
     def _noted(self, taken: Taken, what: str, **values: Any) -> bool:
         """False: the scan was moved on meanwhile, and nobody is told."""
@@ -97,17 +98,17 @@ class RescanEnds:
             cause = self._cause(taken.rescan, what)
             noted = rescans.end(connection, taken.rescan, taken.scan, cause, **values)
         if not noted:
-            ended("skipped")
+            ended(SecondLook.SKIPPED)
         return noted
 
     def _cause(self, rescan: Rescan, what: str) -> Cause:
         return Cause(Mover.WORKER, rescan.told(what), self._actor, rescan.asker.request_id)
 
 
-def ended(outcome: str, **details: object) -> None:
+def ended(outcome: SecondLook, **details: object) -> None:
     """Say, and count, what became of a rescan."""
-    telemetry.say(Log.RESCAN_ENDED, outcome=outcome, **details)
-    metrics.rescanned(instruments.Rescan(outcome))
+    telemetry.say(Log.RESCAN_ENDED, outcome=outcome.value, **details)
+    metrics.rescanned(outcome)
 
 
 def _with(examination: Examination) -> str:
