@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,6 +89,15 @@ def test_what_only_a_sweeper_that_is_away_leaves(system: System, left: dict[str,
     assert _look("sweeper", system.settings) == Finding(Verdict.FAIL, told)
     system.sweep()
     assert _look("sweeper", system.settings).verdict is Verdict.INFO
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(5, Verdict.OK), (300, Verdict.FAIL)])
+def test_a_sweeper_tells_when_it_swept_last(system: System, seconds: int, verdict: Verdict) -> None:
+    swept = f"lazaretto_sweeper_last_sweep_timestamp_seconds {time.time() - seconds}\n"
+    with Peer.running(Answer(200, swept.encode())) as told:
+        finding = _look("sweeper", system.settings, LAZARETTO_URL=told.url)
+    assert finding.verdict is verdict
+    assert finding.found.startswith("its last sweep is ")
 
 
 def test_keys_that_operate_for_good_and_keys_that_nobody_uses(system: System, calendar: Calendar) -> None:
