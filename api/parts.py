@@ -91,7 +91,7 @@ def make(settings: Settings) -> Parts:
         queue=queue,
         intake=Intake(database, objects, queue, policies, settings),
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
-        operations=Operations(database, objects, settings),
+        operations=Operations(database, objects, queue, settings),
         hints=Hints(queue, policies),
         waiting=Waiting(database),
         session_secret=sessions.signing_secret(database),

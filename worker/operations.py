@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import NoReturn
 
-from worker import clock
+from sqlalchemy import Connection
+
+from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
-from worker.scan import Cause, Mover, Scan, Status
+from worker.adapters.task_queue import TaskQueue
+from worker.errors import NothingHeld, WrongStatus
+from worker.handover import hand_over, hand_over_all
+from worker.idempotency import UNCLAIMED, Claim
+from worker.keys import clean_key
+from worker.scan import HELD, Cause, Mover, Promoted, Scan, Status
 from worker.settings import Settings
-from worker.store import scans
+from worker.store import orders, scans
 from worker.store.database import Database
+from worker.telemetry import Log
 from worker.tidy import Tidier
+
+_TOGETHER = 200  # scans of one transaction: whoever uploads waits for its end, on SQLite
+_UNKNOWN_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +43,87 @@ class Order:
 class Operations:
     """Safe to use from several threads."""
 
-    def __init__(self, database: Database, objects: ObjectStore, settings: Settings) -> None:
-        self._database = database
+    def __init__(self, database: Database, objects: ObjectStore, queue: TaskQueue, settings: Settings) -> None:
+        self._database, self._queue = database, queue
         self._tidier = Tidier(database, objects, settings)
+        self._clean, self._lease = settings.clean_bucket, timedelta(seconds=settings.lease_seconds)
+
+    def retry(self, scan: Scan, order: Order, claim: Claim = UNCLAIMED) -> Scan:
+        """Examine a held file once more, as if it had just come: with all its attempts, and before any bulk work.
+
+        Raises `WrongStatus`, `NothingHeld`, and what `Claim.replay` and `Claim.bind` raise.
+        """
+        fields = {"scan": scan.id}
+        if replayed := claim.replay(fields):
+            return replayed
+        with self._database.write() as connection:
+            moved = None
+            if scan.status in HELD:
+                moved = orders.retry(connection, scan, order.cause("tried again"), bulk=False)
+            if moved is None:
+                _refuse(connection, scan, *sorted(HELD))
+            claim.bind(connection, scan.id, fields)
+        telemetry.say(Log.RETRY_ORDERED, scan_id=scan.id, actor=order.actor)
+        hand_over(self._database, self._queue, moved)
+        return moved
+
+    def release(self, scan: Scan, order: Order, claim: Claim = UNCLAIMED) -> Scan:
+        """Have a held file promoted that could not be proven clean: the bytes as they were uploaded, for a reason.
+
+        A worker carries it out, by the way of every other verdict: bytes that are not those on record are deleted.
+        Raises `ValueError` without `order.reason`, `WrongStatus`, `NothingHeld`, and what `Claim.replay` and
+        `Claim.bind` raise.
+        """
+        if not order.reason:
+            raise ValueError("a release needs a reason, in the words of whoever orders it")
+        fields = {"scan": scan.id, "reason": order.reason}
+        if replayed := claim.replay(fields):
+            return replayed
+        with self._database.write() as connection:
+            moved = self._released(connection, scan, order.cause("released"))
+            claim.bind(connection, scan.id, fields)
+        telemetry.say(Log.RELEASE_ORDERED, scan_id=scan.id, actor=order.actor)
+        hand_over(self._database, self._queue, moved)
+        return moved
+
+    def _released(self, connection: Connection, scan: Scan, cause: Cause) -> Scan:
+        moved = None
+        if scan.status is Status.UNSCANNABLE and scan.size is not None and scan.sha256 is not None:
+            key = clean_key(replace(scan, decision=scan.decision + 1))
+            promoted = Promoted(self._clean, key, scan.size, scan.sha256, scan.detected_type or _UNKNOWN_TYPE)
+            moved = orders.release(connection, scan, cause, promoted, clock.now() - self._lease)
+        return moved or _refuse(connection, scan, Status.UNSCANNABLE)
+
+    def count(self, wanted: scans.Filter) -> int:
+        """How many held files `retry_all` would put back, had it no end."""
+        with self._database.read() as connection:
+            return scans.count(connection, wanted, orders.retryable())
+
+    def retry_all(self, wanted: scans.Filter, order: Order, *, most: int) -> int:
+        """Put up to `most` held files back, the newest first, in the queue that delays no upload; how many it were.
+
+        Whatever ends while this goes on is left alone. It may be interrupted anywhere, repeated, and asked for twice
+        at once: what is back is not held any more, so each is put back once.
+        """
+        wanted = replace(wanted, ended_before=wanted.ended_before or clock.now())
+        cause, before, done = order.cause("tried again, with others"), None, 0
+        while done < most:
+            limit = min(_TOGETHER, most - done)
+            with self._database.read() as connection:
+                found = scans.page(connection, wanted, orders.retryable(), before=before, limit=limit)
+            moved = self._retried(found, cause)
+            hand_over_all(self._database, self._queue, moved)
+            done += len(moved)
+            if len(found) < limit:
+                break
+            before = found[-1].id
+        telemetry.say(Log.RETRY_ORDERED, scans=done, actor=order.actor)
+        return done
+
+    def _retried(self, found: list[Scan], cause: Cause) -> list[Scan]:
+        """Those that nobody else has taken meanwhile."""
+        with self._database.write() as connection:
+            return [moved for scan in found if (moved := orders.retry(connection, scan, cause, bulk=True))]
 
     def erase(self, scan: Scan, order: Order) -> Scan:
         """Delete the bytes of a scan wherever they are, at any status; the record stays. Safe to repeat.
@@ -50,3 +141,14 @@ class Operations:
         with self._database.write() as connection:
             moved = scans.move(connection, scan.id, scan.status, Status.ERASED, cause, tidy_at=clock.now())
             return moved or scans.get(connection, scan.id) or scan
+
+
+def _refuse(connection: Connection, scan: Scan, *wanted: Status) -> NoReturn:
+    """Say what keeps a scan, as it is by now, from what was asked for. Raises `WrongStatus` or `NothingHeld`."""
+    now = scans.get(connection, scan.id) or scan
+    expected = f"a scan that is {' or '.join(wanted)}"
+    if now.status not in wanted:
+        raise WrongStatus(f"The scan is {now.status}.", expected=expected)
+    if now.quarantine_key is None or not now.sealed:
+        raise NothingHeld
+    raise WrongStatus("Somebody else has had the scan decided anew meanwhile.", expected="another look at it")

@@ -217,5 +217,7 @@ def _changed() -> Reason:
 
 def _summary(status: Status, reasons: tuple[Reason, ...]) -> str:
     """What the event says: the verdict, and the codes behind it."""
+    if status is Status.RELEASED:
+        return f"{status.value}: promoted, as an operator decided"
     codes = ", ".join(dict.fromkeys(reason.code for reason in reasons))
     return f"{status.value}: {codes}" if codes else f"{status.value}: passed every check"

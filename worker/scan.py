@@ -158,7 +158,7 @@ class Verdict:
     signatures: tuple[str, ...] = ()
     detected_type: str | None = None
     scanner: ScannerInfo | None = None
-    promoted: Promoted | None = None  # set exactly when the status is CLEAN
+    promoted: Promoted | None = None  # set exactly when the status is CLEAN, or an operator released it
     held: bool = False  # do the bytes stay in quarantine? Where a policy says so of what is UNSCANNABLE
 
 

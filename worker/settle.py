@@ -8,7 +8,7 @@ from functools import partial
 from worker.adapters.object_store import Exactly, Label, ObjectStore, Place
 from worker.errors import Permanent
 from worker.lease import Lease
-from worker.scan import Promoted, Scan, ScannerInfo, Status
+from worker.scan import PROMOTED, Promoted, Scan, ScannerInfo
 from worker.scratch import Scratch
 
 
@@ -22,13 +22,13 @@ class Settler:
     def settle(self, scan: Scan, key: str, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
         """Make the buckets say what the verdict says. Nothing is at `key` in quarantine afterwards, unless it is held.
 
-        `proven` gives the very bytes that were proven clean, or the image made of them. They are written, not copied
-        inside the store: whatever lies in quarantine by now, nobody has looked at it.
+        `proven` gives the very bytes that were proven clean, or the image made of them, or that were released. They
+        are written, not copied inside the store: whatever lies in quarantine by now, nobody has looked at it.
         `resumed`: an earlier attempt may have come some way. Raises what `Lease.check`, `proven` and the store raise.
         """
         if scan.held:
             return
-        if scan.verdict is Status.CLEAN:
+        if scan.verdict in PROMOTED:
             self._promote(scan, lease, proven, resumed)
         self.delete(key, lease)
 
@@ -41,7 +41,7 @@ class Settler:
     def _promote(self, scan: Scan, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
         target = scan.promoted
         if target is None:
-            raise Permanent(f"scan {scan.id} is to be clean, but no object to promote is on record")
+            raise Permanent(f"scan {scan.id} is to be {scan.verdict}, but no object to promote is on record")
         if resumed and self._is_there(target):
             return
         label, place = _label(scan, target, scan.scanner), Place(target.bucket, target.key)

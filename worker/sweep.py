@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement
 
 from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import TaskQueue
+from worker.adapters.task_queue import TaskQueue, line_of
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.idempotency import KEPT
 from worker.policies import Policies
@@ -177,30 +177,32 @@ class Sweeper:
                 return
 
     def _enqueue(self, swept: Swept) -> None:
-        """Scans that no task stands for: never enqueued, due again, left in settling, or lost by Redis."""
-        for _ in range(_MOST_BATCHES):
-            ids = self._take_unqueued()
-            for at, scan_id in enumerate(ids):
-                try:
-                    self._queue.enqueue(scan_id)
-                except QueueUnavailable:
-                    with self._database.write() as connection:
-                        backlog.put_back(connection, ids[at:])
-                    raise
-                swept.enqueued += 1
-            if len(ids) < _BATCH:
-                return
+        """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""
+        for bulk in (False, True):
+            for _ in range(_MOST_BATCHES):
+                if self._enqueue_some(swept, bulk=bulk) < _BATCH:
+                    break
 
-    def _take_unqueued(self) -> list[str]:
+    def _enqueue_some(self, swept: Swept, *, bulk: bool) -> int:
+        """Of one queue; how many."""
         now = clock.now()
-        lost_before = self._lost_before(now)
+        lost_before = self._lost_before(now, bulk=bulk)
         with self._database.write() as connection:
-            return backlog.take_unqueued(connection, now, lost_before, _BATCH)
+            ids = backlog.take_unqueued(connection, now, lost_before, _BATCH, bulk=bulk)
+        for at, scan_id in enumerate(ids):
+            try:
+                self._queue.enqueue(scan_id, bulk=bulk)
+            except QueueUnavailable:
+                with self._database.write() as connection:
+                    backlog.put_back(connection, ids[at:])
+                raise
+            swept.enqueued += 1
+        return len(ids)
 
-    def _lost_before(self, now: datetime) -> datetime:
+    def _lost_before(self, now: datetime, *, bulk: bool) -> datetime:
         """Redis serves first in, first out: what was enqueued before the next in line is not in it any more."""
         grace = timedelta(seconds=self._settings.enqueue_grace)
-        next_in_line = self._queue.waiting_since()
+        next_in_line = self._queue.waiting_since(line_of(bulk=bulk))
         return min(now, next_in_line or now) - grace
 
     def _notify(self, swept: Swept) -> None:

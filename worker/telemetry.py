@@ -44,6 +44,8 @@ class Log(StrEnum):
     WEBHOOK_GIVEN_UP = "webhook_given_up"
     WEBHOOKS_LEFT = "webhooks_left"
     RECEIVER_LEFT_IN_PEACE = "receiver_left_in_peace"
+    RETRY_ORDERED = "retry_ordered"
+    RELEASE_ORDERED = "release_ordered"
     REQUEST_FAILED = "request_failed"
 
 

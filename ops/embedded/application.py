@@ -12,6 +12,8 @@ from ops.embedded.service import Service
 
 _HAND_BACK_SECONDS = 7  # from the end of a worker's stop_seconds to its own; mostly it takes three
 _DELIVERIES = 32  # at once; they wait, mostly
+_BULK_NICENESS = 10
+_QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
 _WEBHOOKS = "LAZARETTO_WEBHOOK_"
 _NOTIFIED = frozenset(  # all else that the notifier knows
     f"LAZARETTO_{name}" for name in ("ENV", "HOME", "DATABASE_URL", "REDIS_URL", "POLICY_FILE", "CONNECT_TIMEOUT")
@@ -27,9 +29,11 @@ class Part(Service):
     arguments: list[str]
     variables: Mapping[str, str] = field(repr=False)
     stop_seconds: float = 10  # what it is busy with may end; what is cut off, the sweeper recovers
+    niceness: int = 0  # how far it steps back behind all others
 
     def command(self) -> list[str]:
-        return [ours(self.arguments[0]), *self.arguments[1:]]
+        nice = ["nice", "-n", str(self.niceness)] if self.niceness else []
+        return [*nice, ours(self.arguments[0]), *self.arguments[1:]]
 
     def environment(self) -> Mapping[str, str]:
         return self.variables
@@ -75,18 +79,25 @@ class Api(Service):
 
 def worker(processes: int, variables: Mapping[str, str]) -> Part:
     """The Celery worker, which does one scan in each of its processes."""
+    return _worker("worker", "scans", processes, variables)
+
+
+def bulk_worker(variables: Mapping[str, str]) -> Part:
+    """The same for what may take its time: however long its line, uploads have the other worker to themselves."""
+    return _worker("bulk-worker", "bulk", 1, variables, _BULK_NICENESS)
+
+
+def _worker(name: str, queue: str, processes: int, variables: Mapping[str, str], niceness: int = 0) -> Part:
     stop_seconds = float(variables["LAZARETTO_STOP_SECONDS"]) + _HAND_BACK_SECONDS
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
-    celery = ["celery", "-A", "worker.tasks", "worker", "--queues", "scans", "--concurrency", str(processes), *quiet]
-    return Part("worker", celery, variables, stop_seconds)
+    celery = ["celery", "-A", "worker.tasks", "worker", "--queues", queue, "--concurrency", str(processes), *_QUIET]
+    return Part(name, celery, variables, stop_seconds, niceness)
 
 
 def notifier(variables: Mapping[str, str]) -> Part:
     """The Celery worker that delivers webhooks, each in a thread; it is told of no file, store or scanner."""
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
     celery = ["celery", "-A", "worker.notifier", "worker", "--queues", "webhooks", "--pool", "threads"]
     known = {name: value for name, value in variables.items() if name in _NOTIFIED or name.startswith(_WEBHOOKS)}
-    return Part("notifier", [*celery, "--concurrency", str(_DELIVERIES), *quiet], known)
+    return Part("notifier", [*celery, "--concurrency", str(_DELIVERIES), *_QUIET], known)
 
 
 def sweeper(variables: Mapping[str, str]) -> Part:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ops.embedded.application import Api, notifier, sweeper, worker
+from ops.embedded.application import Api, bulk_worker, notifier, sweeper, worker
 from ops.embedded.configuration import Wishes, complete, write_stack_env
 from ops.embedded.faults import Interrupted, StackFault
 from ops.embedded.home import Home
@@ -57,7 +57,8 @@ def _serve(supervisor: Supervisor, home: Home, wishes: Wishes) -> None:
     api = Api(host, port, variables)
     processes = wishes.number("LAZARETTO_WORKERS", max(2, os.cpu_count() or 2))
     # They put up with servers that are still starting, as they must with outages; it saves seconds.
-    supervisor.launch(api, worker(processes, variables), sweeper(variables), notifier(variables))
+    workers = worker(processes, variables), bulk_worker(variables)
+    supervisor.launch(api, *workers, sweeper(variables), notifier(variables))
     supervisor.await_ready()
 
     say(f"ready after {time.monotonic() - began:.1f} s; settings in {home.path / 'stack.env'}, logs in {home.logs}")

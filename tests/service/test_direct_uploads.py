@@ -221,7 +221,7 @@ def test_an_erasure_reaches_what_the_service_wrote(
     _post(promise.form, PDF)
     scan = direct.enqueue(promise.key, _announced())
     scan = system.work(scan.id) if worked else scan
-    Operations(system.database, system.objects, system.settings).erase(scan, Order("test", Mover.SERVICE))
+    Operations(system.database, system.objects, system.queue, system.settings).erase(scan, Order("test", Mover.SERVICE))
     assert system.quarantined() == system.promoted() == []
     _post(promise.form, EVIL)
     _outlived(system, calendar)

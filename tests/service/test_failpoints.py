@@ -107,7 +107,7 @@ def _scanned(system: System, file: File) -> Callable[[], object]:
 
 
 def _erase(scan_id: str, system: System) -> None:
-    Operations(system.database, system.objects, system.settings).erase(
+    Operations(system.database, system.objects, system.queue, system.settings).erase(
         system.scan(scan_id), Order("test", Mover.SERVICE)
     )
 

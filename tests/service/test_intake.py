@@ -232,7 +232,7 @@ def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
 ) -> None:
     """The sweeper was there in between, and found nothing."""
     system = small_policy
-    operations = Operations(system.database, system.objects, system.settings)
+    operations = Operations(system.database, system.objects, system.queue, system.settings)
 
     def erase() -> None:
         operations.erase(system.newest(), Order("service:default", Mover.SERVICE, "request-2"))

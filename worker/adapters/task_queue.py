@@ -17,6 +17,7 @@ from worker.errors import QueueUnavailable
 from worker.settings import Settings
 
 SCANS = "scans"
+BULK = "bulk"  # what may take its time: a worker of its own, so that no upload waits behind it
 SCAN_TASK = "lazaretto.scan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
@@ -78,11 +79,11 @@ class TaskQueue:
             socket_timeout=settings.connect_timeout,
         )
 
-    def enqueue(self, scan_id: str) -> None:
+    def enqueue(self, scan_id: str, *, bulk: bool = False) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
-        headers = {_ENQUEUED_AT: clock.now().isoformat()}
+        queue, headers = line_of(bulk=bulk), {_ENQUEUED_AT: clock.now().isoformat()}
         self._hand_over(
-            lambda: self._celery.send_task(SCAN_TASK, args=[scan_id], queue=SCANS, headers=headers, retry=False)
+            lambda: self._celery.send_task(SCAN_TASK, args=[scan_id], queue=queue, headers=headers, retry=False)
         )
 
     def notify(self, service: str) -> None:
@@ -109,16 +110,16 @@ class TaskQueue:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
 
-    def waiting(self) -> int:
+    def waiting(self, queue: str = SCANS) -> int:
         """How many tasks no worker has taken yet. Raises `QueueUnavailable`."""
-        return int(self._ask("llen", SCANS))
+        return int(self._ask("llen", queue))
 
-    def waiting_since(self) -> datetime | None:
+    def waiting_since(self, queue: str = SCANS) -> datetime | None:
         """When the task that is next in line was enqueued; None where the line is empty.
 
         The line is first in, first out, so a task that was enqueued earlier and is not at work is lost.
         """
-        raw = self._ask("lindex", SCANS, -1)
+        raw = self._ask("lindex", queue, -1)
         if raw is None:
             return None
         try:
@@ -140,6 +141,11 @@ class TaskQueue:
     def close(self) -> None:
         self._redis.close()
         self._celery.close()
+
+
+def line_of(*, bulk: bool) -> str:
+    """The queue in which a scan waits."""
+    return BULK if bulk else SCANS
 
 
 def _hinted(service: str) -> str:

@@ -40,8 +40,11 @@ def find(connection: Connection, condition: ColumnElement[bool], limit: int) -> 
     return [scan_from(row) for row in connection.execute(found).mappings()]
 
 
-def take_unqueued(connection: Connection, now: datetime, lost_before: datetime, limit: int) -> list[str]:
-    """Mark up to `limit` scans as enqueued now, and return them, the oldest first: those that no task stands for.
+def take_unqueued(
+    connection: Connection, now: datetime, lost_before: datetime, limit: int, *, bulk: bool = False
+) -> list[str]:
+    """Mark up to `limit` scans of a queue as enqueued now, and return them, the oldest first: those that no task
+    stands for.
 
     Never enqueued, due again, left in settling, or enqueued before `lost_before` and not taken since.
     """
@@ -49,7 +52,8 @@ def take_unqueued(connection: Connection, now: datetime, lost_before: datetime, 
     left = and_(table.c.status == Status.SETTLING.value, table.c.lease_until < now)
     # Each of the four is a range of `ix_scans_pending`; the same in fewer words has the whole backlog looked at.
     untasked = (table.c.enqueued_at.is_(None), table.c.enqueued_at < lost_before)
-    ranges = [and_(state, enqueued) for state in (waiting, left) for enqueued in untasked]
+    queue = table.c.bulk == bulk
+    ranges = [and_(state, queue, enqueued) for state in (waiting, left) for enqueued in untasked]
     unqueued = and_(table.c.finished_at.is_(None), or_(*ranges))
     some = select(table.c.id).where(unqueued).order_by(table.c.id).limit(limit)
     taken = update(table).where(table.c.id.in_(some), unqueued).values(enqueued_at=now).returning(table.c.id)

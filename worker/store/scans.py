@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from worker import clock
 from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
@@ -33,6 +33,7 @@ class Filter:
     signature: str | None = None  # of the malware that was found, exactly
     type: str | None = None  # as detected
     name: str | None = None  # what the file's name begins with
+    ended_before: datetime | None = None
 
 
 def add(connection: Connection, scan: Scan, cause: Cause) -> None:
@@ -108,13 +109,21 @@ def amend_untouched(connection: Connection, scan: Scan, **values: Any) -> bool:
     return amend(connection, scan.id, *same, **values)
 
 
-def page(connection: Connection, wanted: Filter, *, before: str | None = None, limit: int) -> list[Scan]:
-    """Up to `limit` scans, newest first, older than the id `before`."""
-    conditions = _conditions(wanted)
+def page(
+    connection: Connection, wanted: Filter, *guards: ColumnElement[bool], before: str | None = None, limit: int
+) -> list[Scan]:
+    """Up to `limit` scans, newest first, older than the id `before`. `guards` narrow them further."""
+    conditions = [*_conditions(wanted), *guards]
     if before is not None:
         conditions.append(scans.c.id < before)
     statement = select(scans).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
     return [scan_from(row) for row in connection.execute(statement).mappings()]
+
+
+def count(connection: Connection, wanted: Filter, *guards: ColumnElement[bool]) -> int:
+    """How many scans there are; `guards` narrow them further."""
+    statement = select(func.count()).select_from(scans).where(*_conditions(wanted), *guards)
+    return connection.execute(statement).scalar_one()
 
 
 def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
@@ -141,4 +150,6 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(scans.c.id >= clock.first_id(wanted.since))
     if wanted.until:
         conditions.append(scans.c.id < clock.first_id(wanted.until))
+    if wanted.ended_before:
+        conditions.append(scans.c.finished_at < wanted.ended_before)
     return conditions
