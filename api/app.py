@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import direct_uploads, health, openapi, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
-from api.dashboard import faults, login, overview, static_files
+from api.dashboard import actions, bulk, faults, login, overview, picture, scan_list, scan_page, static_files
 from api.dashboard.security import SecurityHeaders
 from api.methods import Methods
 from api.protocol import guard_connections
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for module in (direct_uploads, uploads, scans, health):
         app.include_router(module.router)
-    for page in (login, overview):
+    for page in (login, overview, scan_list, bulk, scan_page, picture, actions):
         app.include_router(page.router)
     app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)

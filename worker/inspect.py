@@ -13,8 +13,9 @@ from worker import media_types
 from worker.adapters.object_store import ObjectStore
 from worker.decide import Findings
 from worker.errors import ContentChanged, SandboxFailed
+from worker.pixels import Pixels
 from worker.policy import Policy
-from worker.sandbox import ImageLimits, Refused, Sandbox, Sniffed, Treatment
+from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, Sniffed, Treatment
 from worker.scan import Content, Reason, Scan, ScannerInfo
 from worker.scanners import Examination, Scanners
 from worker.scratch import Scratch
@@ -26,6 +27,7 @@ class Picture:
 
     file: Scratch
     type: str
+    pixels: Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Inspector:
                 return None
             target.freeze(shared=True)
             unless_kept.pop_all()
-        return Picture(target, outcome.type)
+        return Picture(target, outcome.type, _pixels(outcome))
 
     def _examine_again(self, picture: Picture) -> Examination:
         """The decoder may have been hijacked: what it made is looked at like anything from outside."""
@@ -141,6 +143,10 @@ class Inspector:
 
     def _scratch(self, expected_size: int) -> Scratch:
         return Scratch(expected_size, memory_limit=self._memory_limit, directory=self._scratch_dir)
+
+
+def _pixels(made: Reencoded) -> Pixels:
+    return Pixels(made.width, made.height, made.frames, made.original_width, made.original_height)
 
 
 def _wants_remaking(detected: str, policy: Policy) -> bool:

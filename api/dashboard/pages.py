@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.dashboard.durations import ago, field, span
 from api.dashboard.session import Session
 
 _HERE = Path(__file__).parent
@@ -39,7 +40,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"static": _static, "version": version("lazaretto")}
-    environment.filters |= {"inert": inert, "size": size, "moment": moment}
+    environment.filters |= {"inert": inert, "size": size, "moment": moment, "ago": ago, "span": span, "field": field}
     return environment
 
 

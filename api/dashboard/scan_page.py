@@ -1,0 +1,83 @@
+"""One scan: how it stands and why, its story, where its bytes are, and what can be done."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.dashboard import timeline, words
+from api.dashboard.lookup import find, missing
+from api.dashboard.pages import page
+from api.dashboard.picture import can_be_shown
+from api.dashboard.session import Session, SignedIn
+from api.dashboard.whereabouts import LABELS, SENTENCES, bytes_of, label
+from api.parts import Parts, PartsOf
+from worker.scan import HELD, PROMOTED, Scan, Status
+from worker.store import delivery_log, events
+
+router = APIRouter(include_in_schema=False)
+_DELIVERIES = 20  # that are shown: one for each decision
+
+
+@router.get("/scans/{scan_id}")
+def scan_page(scan_id: str, request: Request, session: SignedIn, parts: PartsOf) -> Response:
+    """Everything about one scan."""
+    return show(scan_id, request, session, parts)
+
+
+def show(
+    scan_id: str,
+    request: Request,
+    session: Session,
+    parts: Parts,
+    status: HTTPStatus = HTTPStatus.OK,
+    fault: str | None = None,
+) -> Response:
+    """The page of a scan, as it stands now; `fault` says what could not be done."""
+    scan = find(parts, scan_id)
+    if scan is None:
+        return missing(request, session)
+    with parts.database.read() as connection:
+        story = timeline.of(events.of(connection, scan.id))
+        deliveries = delivery_log.page(connection, delivery_log.Wanted(scan_id=scan.id), _DELIVERIES)
+    retention = parts.policies.of(scan.service).retention
+    known = {
+        "scan": scan,
+        "fault": fault,
+        "label": label(scan),
+        "names": LABELS,
+        "promoted": scan.status in PROMOTED,
+        "sentence": SENTENCES[scan.status],
+        "words": words,
+        "place": bytes_of(scan, retention),
+        "story": story,
+        "deliveries": deliveries,
+        "metadata": legible_json(scan.metadata),
+        "picture": can_be_shown(scan),
+    }
+    return page(request, "scan.html", session, status, **known, **_possible(scan))
+
+
+def legible_json(value: dict[str, Any]) -> str:
+    """As text in which nothing hides: whatever cannot be printed is escaped, as JSON allows."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return "".join(each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1]
+
+
+def _possible(scan: Scan) -> dict[str, bool]:
+    """What an operator can do about it now."""
+    held = scan.status in HELD and scan.quarantine_key is not None
+    return {
+        "can_retry": held,
+        "can_release": held and scan.status is Status.UNSCANNABLE,
+        "can_rescan": scan.status in PROMOTED,
+        "can_erase": scan.status is not Status.ERASED,
+    }
