@@ -10,7 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, health, openapi, parts, problems, scans, uploads, webhooks
+from api import direct_uploads, health, openapi, operations, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
 from api.dashboard import actions, bulk, faults, login, overview, picture, scan_list, scan_page, static_files
 from api.dashboard.security import SecurityHeaders
@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, scans, health):
+    for module in (direct_uploads, uploads, operations, scans, health):
         app.include_router(module.router)
     for page in (login, overview, scan_list, bulk, scan_page, picture, actions):
         app.include_router(page.router)

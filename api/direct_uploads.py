@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.auth import Submitter
 from api.forms import storable
-from api.once import REPLAYED, Once
+from api.once import Once, note_replay
 from api.parts import Parts, PartsOf
 from api.problems import Problem, documented
 from worker.direct_uploads import Announced
@@ -33,7 +33,7 @@ Metadata = Annotated[
 _KEY = "incoming/avatars/photo.jpg"
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON knows one kind of number: 12345.0 is an integer there as well (JSON Schema, 2020-12, 4.2.3)."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -45,7 +45,7 @@ class PromiseRequest(BaseModel):
 
     filename: str = Field(description="What the file is called.", examples=["photo.jpg"])
     content_type: MediaType = Field(examples=["image/jpeg"])
-    size: Annotated[int, BeforeValidator(_whole)] = Field(
+    size: Annotated[int, BeforeValidator(whole)] = Field(
         ge=1, description="In bytes, exactly.", strict=True, examples=[12345]
     )
     metadata: Metadata = {}
@@ -88,7 +88,7 @@ def promise_upload(
     Scope: `submit`."""
     metadata = _checked(wanted.metadata, parts)
     announced = _announced(request, caller, wanted.filename, wanted.content_type, metadata, claim)
-    _note_replay(response, claim)
+    note_replay(response, claim)
     promise = parts.direct_uploads.promise(announced, wanted.size)
     return PromiseView(
         scan=ScanView.of(promise.scan),
@@ -113,7 +113,7 @@ async def scan_object(
     Scope: `submit`."""
     metadata, name = _checked(wanted.metadata, parts), wanted.filename or wanted.key.rpartition("/")[2]
     announced = _announced(request, caller, name, wanted.content_type, metadata, claim)
-    _note_replay(response, claim)
+    note_replay(response, claim)
     return ScanView.of(await parts.in_store_thread(parts.direct_uploads.enqueue, wanted.key, announced))
 
 
@@ -141,8 +141,3 @@ def _announced(
 ) -> Announced:
     request_id = request.state.request_id
     return Announced(caller.service, caller.actor, request_id, filename, declared_type, metadata, claim)
-
-
-def _note_replay(response: Response, claim: Claim) -> None:
-    if claim.is_bound:
-        response.headers.update(REPLAYED)

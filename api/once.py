@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a request that may be sent again. For a route, one parameter: `claim: Once`.
+"""`Idempotency-Key`: a request that may be sent again. For a route, one parameter: `claim: Once`, or `OperatorsOnce`.
 
 A route that reads no file asks `claim.replay(fields)` first and hands `claim` to its use case, which calls `claim.bind`
 in the transaction that accepts the request. Whatever the route raises, the key is free again before it is answered.
@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 
-from api.auth import Submitter
-from api.parts import PartsOf
+from api.auth import Operator, Submitter
+from api.parts import Parts, PartsOf
 from api.problems import Problem
 from worker import idempotency
 from worker.idempotency import UNCLAIMED, Claim
+from worker.services import Caller
 
 REPLAYED = {"Idempotency-Replayed": "true"}  # on the answer to a request that had been accepted before
 _NAME = "Idempotency-Key"
@@ -34,9 +36,8 @@ _Key = Annotated[
 ]
 
 
-async def _claim(
-    request: Request, caller: Submitter, parts: PartsOf, idempotency_key: _Key = None
-) -> AsyncIterator[Claim]:
+@asynccontextmanager
+async def _claimed(request: Request, caller: Caller, parts: Parts, idempotency_key: str | None) -> AsyncIterator[Claim]:
     if idempotency_key is None:
         yield UNCLAIMED
         return
@@ -53,4 +54,25 @@ async def _claim(
         raise
 
 
-Once = Annotated[Claim, Depends(_claim)]
+async def _submitters(
+    request: Request, caller: Submitter, parts: PartsOf, idempotency_key: _Key = None
+) -> AsyncIterator[Claim]:
+    async with _claimed(request, caller, parts, idempotency_key) as claim:
+        yield claim
+
+
+async def _operators(
+    request: Request, caller: Operator, parts: PartsOf, idempotency_key: _Key = None
+) -> AsyncIterator[Claim]:
+    async with _claimed(request, caller, parts, idempotency_key) as claim:
+        yield claim
+
+
+Once = Annotated[Claim, Depends(_submitters)]
+OperatorsOnce = Annotated[Claim, Depends(_operators)]
+
+
+def note_replay(response: Response, claim: Claim) -> None:
+    """Say so where the request had been accepted before."""
+    if claim.is_bound:
+        response.headers.update(REPLAYED)

@@ -24,6 +24,7 @@ Every error is a problem (RFC 9457): `code` is for programs, `expected` says wha
 TAGS = [
     {"name": "uploads", "description": "Files come in."},
     {"name": "scans", "description": "What became of them, and the way to what was promoted."},
+    {"name": "operations", "description": "What operators do about those that are held."},
     {"name": "webhooks", "description": "What services are told, where their policy names a URL."},
     {"name": "health", "description": "For load balancers and monitoring; no key is needed."},
 ]
@@ -38,6 +39,7 @@ _EVERYWHERE = (
 )
 _WITH_BODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _PROBLEM = {"$ref": "#/components/schemas/ProblemBody"}
+_SCAN = "#/components/schemas/ScanView"
 _KEY = "Idempotency-Key"
 _REQUEST_ID = {
     "name": "X-Request-ID",
@@ -149,7 +151,8 @@ def _response(operation: Node, status: HTTPStatus, response: Node) -> Node:
     if status < HTTPStatus.MULTIPLE_CHOICES and any(each["name"] == _KEY for each in operation["parameters"]):
         names.append("Idempotency-Replayed")
     answer = response | {"headers": _references(names)}
-    return answer | {"links": _links()} if status is HTTPStatus.ACCEPTED else answer
+    leads = status is HTTPStatus.ACCEPTED and _SCAN in str(response.get("content"))
+    return answer | {"links": _links()} if leads else answer
 
 
 def _links() -> Node:

@@ -25,10 +25,10 @@ from worker.views import ScanView
 
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
 
-_EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
-_EXAMPLE_ID = "0199c3d2-7c1f-7a52-9b1e-4d5f60718293"
-ScanId = Annotated[str, Path(max_length=64, description="The scan's id.", examples=[_EXAMPLE_ID])]
-_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
+EXAMPLE_ID = "0199c3d2-7c1f-7a52-9b1e-4d5f60718293"
+ScanId = Annotated[str, Path(max_length=64, description="The scan's id.", examples=[EXAMPLE_ID])]
+UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _LONGEST_NAME = 150  # characters of a download's name; file systems take 255 bytes
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
 _DELETED = frozenset({Status.INFECTED, Status.REJECTED, Status.EXPIRED, Status.ERASED})
@@ -60,20 +60,20 @@ class ListQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: list[Annotated[str, Field(pattern=_UUID)]] = Field(
-        [], max_length=200, description="One of these scans.", examples=[[_EXAMPLE_ID]]
+    id: list[Annotated[str, Field(pattern=UUID)]] = Field(
+        [], max_length=200, description="One of these scans.", examples=[[EXAMPLE_ID]]
     )
     status: list[Status] = Field(
         [], max_length=len(Status), description="In one of these states.", examples=[[Status.CLEAN]]
     )
     service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$", description="Of this service.", examples=["avatars"])
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[_EXAMPLE_SHA256]
+        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
     )
     since: Moment | None = Field(None, description="Arrived at this moment or later.")
     until: Moment | None = Field(None, description="Arrived before this moment.")
     cursor: str | None = Field(
-        None, pattern=_UUID, description="`next_cursor` of the page before.", examples=[_EXAMPLE_ID]
+        None, pattern=UUID, description="`next_cursor` of the page before.", examples=[EXAMPLE_ID]
     )
     limit: int = Field(50, ge=1, le=200, description="How many scans on one page, at most.", examples=[50])
 
@@ -102,10 +102,10 @@ async def get_scan(
     ] = 0,
 ) -> ScanView:
     """One scan. With `wait`, answers as soon as the scan has ended, or after that time. Scope: `read`."""
-    scan = await parts.in_thread(_visible, parts, caller, scan_id)
+    scan = await parts.in_thread(visible, parts, caller, scan_id)
     if wait and not scan.status.ended:
         await parts.waiting.until_ended(scan_id, wait)
-        scan = await parts.in_thread(_visible, parts, caller, scan_id)
+        scan = await parts.in_thread(visible, parts, caller, scan_id)
     return ScanView.of(scan)
 
 
@@ -116,9 +116,10 @@ async def erase_scan(scan_id: ScanId, request: Request, caller: Submitter, parts
 
 
 def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
-    scan = _visible(parts, caller, scan_id)
+    scan = visible(parts, caller, scan_id)
+    mover = Mover.SERVICE if scan.service == caller.service else Mover.OPERATOR
     try:
-        parts.operations.erase(scan, Order(caller.actor, Mover.SERVICE, request_id))
+        parts.operations.erase(scan, Order(caller.actor, mover, request_id))
     finally:  # it has ended, also where the store is away
         parts.hints.ended(scan.service)
 
@@ -126,7 +127,7 @@ def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
 @router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))
 def get_events(scan_id: ScanId, caller: Reader, parts: PartsOf) -> EventPage:
     """Every transition of a scan, oldest first. Scope: `read`."""
-    _visible(parts, caller, scan_id)
+    visible(parts, caller, scan_id)
     with parts.database.read() as connection:
         return EventPage(items=[EventView.of(event) for event in events.of(connection, scan_id)])
 
@@ -139,7 +140,7 @@ def get_events(scan_id: ScanId, caller: Reader, parts: PartsOf) -> EventPage:
 )
 def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResponse:
     """The way to the promoted object: an address that works for a short time. Scope: `read`."""
-    scan = _visible(parts, caller, scan_id)
+    scan = visible(parts, caller, scan_id)
     if scan.status in _DELETED:
         detail = f"The bytes of this scan are deleted: it is {scan.status}."
         raise Problem(HTTPStatus.GONE, "deleted", detail, expected="a scan that is clean or released")
@@ -159,10 +160,10 @@ def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResp
     return RedirectResponse(url, HTTPStatus.TEMPORARY_REDIRECT, headers={"Cache-Control": "no-store"})
 
 
-def _visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
+def visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
     """The scan, if this caller may know of it. To another service it does not exist."""
     scan = None
-    if re.fullmatch(_UUID, scan_id):
+    if re.fullmatch(UUID, scan_id):
         with parts.database.read() as connection:
             scan = scans.get(connection, scan_id)
     if scan is None or not caller.sees(scan.service):

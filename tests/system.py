@@ -17,10 +17,11 @@ import redis
 
 from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import TaskQueue
+from worker.adapters.task_queue import BULK, SCANS, TaskQueue
 from worker.direct_uploads import Announced, DirectUploads
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
+from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.scan import Event, Scan
@@ -111,6 +112,9 @@ class System:
         self.queue.close()
         self.database.close()
 
+    def operations(self) -> Operations:
+        return Operations(self.database, self.objects, self.queue, self.settings)
+
     def intake(self) -> Intake:
         policies = Policies(self.settings.policy_file)
         return Intake(self.database, self.objects, self.queue, policies, self.settings)
@@ -143,7 +147,7 @@ class System:
     def deliver(self) -> int:
         """Deliver every task that waits in Redis, once; how many there were."""
         with redis.Redis.from_url(self.settings.redis_url.get_secret_value()) as client:
-            messages = client.rpop("scans", 1000) or []
+            messages = [raw for queue in (SCANS, BULK) for raw in client.rpop(queue, 1000) or []]
         for raw in messages:
             self.parts.pipeline.run(json.loads(base64.b64decode(json.loads(raw)["body"]))[0][0])
         return len(messages)

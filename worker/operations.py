@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from sqlalchemy import Connection
@@ -94,29 +94,26 @@ class Operations:
             moved = orders.release(connection, scan, cause, promoted, clock.now() - self._lease)
         return moved or _refuse(connection, scan, Status.UNSCANNABLE)
 
-    def count(self, wanted: scans.Filter) -> int:
+    def count(self, wanted: scans.Filter, ended_before: datetime | None = None) -> int:
         """How many held files `retry_all` would put back, had it no end."""
         with self._database.read() as connection:
-            return scans.count(connection, wanted, orders.retryable())
+            return orders.count(connection, wanted, ended_before or clock.now())
 
-    def retry_all(self, wanted: scans.Filter, order: Order, *, most: int) -> int:
-        """Put up to `most` held files back, the newest first, in the queue that delays no upload; how many it were.
+    def retry_all(self, wanted: scans.Filter, order: Order, *, most: int, ended_before: datetime | None = None) -> int:
+        """Put up to `most` held files back, in the queue that delays no upload; how many it were.
 
-        Whatever ends while this goes on is left alone. It may be interrupted anywhere, repeated, and asked for twice
-        at once: what is back is not held any more, so each is put back once.
+        What ends from now on, or from `ended_before` on, is left alone: nothing that fails again is put back twice. It
+        may be interrupted anywhere, repeated, and asked for twice at once: what is back in line is held no more.
         """
-        wanted = replace(wanted, ended_before=wanted.ended_before or clock.now())
-        cause, before, done = order.cause("tried again, with others"), None, 0
+        bound, cause, done = ended_before or clock.now(), order.cause("tried again, with others"), 0
         while done < most:
-            limit = min(_TOGETHER, most - done)
             with self._database.read() as connection:
-                found = scans.page(connection, wanted, orders.retryable(), before=before, limit=limit)
+                found = orders.held(connection, wanted, bound, min(_TOGETHER, most - done))
+            if not found:
+                break
             moved = self._retried(found, cause)
             hand_over_all(self._database, self._queue, moved)
             done += len(moved)
-            if len(found) < limit:
-                break
-            before = found[-1].id
         telemetry.say(Log.RETRY_ORDERED, scans=done, actor=order.actor)
         return done
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, insert
 
 from worker import clock, migrations, services
 from worker.scan import Cause, Mover, Scan, Status
-from worker.store import backlog, inventory, scans
+from worker.store import backlog, inventory, orders, scans
 from worker.store.database import Database
 from worker.store.tables import scans as table
 
@@ -31,8 +31,10 @@ def database(database_url: str) -> Iterator[Database]:
         first = Scan(clock.new_id(), "default", Status.CLEAN, "a", None, NOW, NOW, finished_at=NOW)
         scans.add(connection, first, Cause(Mover.SERVICE, "test"))
         row = dict(connection.execute(table.select()).mappings().one())
-        ended, waiting = {"finished_at": NOW}, {"status": "queued", "enqueued_at": NOW, "quarantine_key": "k"}
-        rows = [row | kind | {"id": clock.new_id()} for kind in (ended, waiting) for _ in range(ROWS)]
+        ended, line = {"finished_at": NOW}, {"status": "queued", "finished_at": None, "quarantine_key": "k"}
+        waiting = line | {"enqueued_at": NOW}
+        bulk = line | {"bulk": True, "enqueued_at": NOW - timedelta(days=1)}
+        rows = [row | kind | {"id": clock.new_id()} for kind in (ended, waiting, bulk) for _ in range(ROWS)]
         connection.execute(insert(table), rows)
         if connection.dialect.name == "postgresql":  # whose autovacuum does so; SQLite is never told
             connection.exec_driver_sql("ANALYZE")
@@ -53,6 +55,21 @@ def _unqueued(database: Database) -> object:
         return backlog.take_unqueued(connection, NOW, LOST_BEFORE, 500)
 
 
+def _unqueued_bulk(database: Database) -> object:
+    with database.write() as connection:
+        return backlog.take_unqueued(connection, NOW, LOST_BEFORE - timedelta(days=1), 500, bulk=True)
+
+
+def _held(database: Database) -> object:
+    with database.read() as connection:
+        return orders.held(connection, scans.Filter(statuses=(Status.FAILED,), service="default"), NOW, 200)
+
+
+def _held_counted(database: Database) -> object:
+    with database.read() as connection:
+        return orders.count(connection, scans.Filter(service="default"), NOW)
+
+
 def _in_quarantine(database: Database) -> object:
     return list(inventory.walk(database, inventory.in_quarantine(), 1000))
 
@@ -61,6 +78,9 @@ def _in_quarantine(database: Database) -> object:
     ("ask", "index"),
     [
         (_unqueued, "ix_scans_pending"),
+        (_unqueued_bulk, "ix_scans_pending"),
+        (_held, "ix_scans_held"),
+        (_held_counted, "ix_scans_held"),
         (_found(backlog.lost_workers(NOW)), "ix_scans_"),
         (_found(backlog.abandoned_uploads(NOW)), "ix_scans_"),
         (_found(backlog.held_before(NOW, None, others=["avatars"])), "ix_scans_held"),
@@ -73,6 +93,17 @@ def test_what_is_to_be_done_is_found_by_an_index(database: Database, ask: Ask, i
     assert index in plan
     assert "Seq Scan" not in plan
     assert "SCAN scans" not in plan
+
+
+@pytest.mark.parametrize("ask", [_unqueued, _unqueued_bulk])
+def test_a_line_is_not_walked_along_to_find_what_is_not_in_it(database: Database, ask: Ask) -> None:
+    """Of neither queue: each of the four ranges ends where what waits begins."""
+    assert ask(database) == []
+    plan = _plan(database, ask).splitlines()
+    ranges = [line for line in plan if "ix_scans_pending (" in line or "Index Cond" in line]
+    assert len(ranges) >= 4
+    assert all("bulk" in each and "enqueued_at" in each for each in ranges)
+    assert not [line for line in plan if "pk_scans" in line]
 
 
 def _plan(database: Database, ask: Ask) -> str:

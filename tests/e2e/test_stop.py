@@ -26,7 +26,7 @@ from tests.stack import Stack, until
 # What is in their command lines.
 API, WORKER, SCANNER, SANDBOX = (
     "/uvicorn ",
-    "/celery -A worker.tasks ",
+    "/celery -A worker.tasks worker --queues scans ",
     "/clamd ",
     "worker.sandbox.server",
 )  # in command lines

@@ -17,7 +17,7 @@ from worker.canaries import eicar, encrypted_zip
 from worker.direct_uploads import Announced, DirectUploads, NothingThere, NotUploadedYet, Promise
 from worker.inspect import Inspector
 from worker.keys import sealed_key
-from worker.operations import Operations, Order
+from worker.operations import Order
 from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.reconcile import Finding, Reconciler
@@ -221,7 +221,7 @@ def test_an_erasure_reaches_what_the_service_wrote(
     _post(promise.form, PDF)
     scan = direct.enqueue(promise.key, _announced())
     scan = system.work(scan.id) if worked else scan
-    Operations(system.database, system.objects, system.queue, system.settings).erase(scan, Order("test", Mover.SERVICE))
+    system.operations().erase(scan, Order("test", Mover.SERVICE))
     assert system.quarantined() == system.promoted() == []
     _post(promise.form, EVIL)
     _outlived(system, calendar)

@@ -28,7 +28,7 @@ from worker.adapters import object_store
 from worker.canaries import eicar, encrypted_zip
 from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
-from worker.operations import Operations, Order
+from worker.operations import Order
 from worker.scan import Cause, Mover, ReasonCode, Status
 from worker.store import claims, scans
 
@@ -107,9 +107,7 @@ def _scanned(system: System, file: File) -> Callable[[], object]:
 
 
 def _erase(scan_id: str, system: System) -> None:
-    Operations(system.database, system.objects, system.queue, system.settings).erase(
-        system.scan(scan_id), Order("test", Mover.SERVICE)
-    )
+    system.operations().erase(system.scan(scan_id), Order("test", Mover.SERVICE))
 
 
 def _judge(system: System, points: Mapping[str, Point], *outcomes: Status) -> None:

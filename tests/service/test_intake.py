@@ -23,7 +23,7 @@ from worker.canaries import eicar
 from worker.errors import DatabaseUnavailable, StoreUnavailable
 from worker.intake import Intake, UploadOvertaken
 from worker.keys import sealed_key
-from worker.operations import Operations, Order
+from worker.operations import Order
 from worker.scan import Mover, Scan, Status
 from worker.settings import MIB
 
@@ -232,7 +232,7 @@ def test_an_upload_that_was_erased_and_then_broke_off_leaves_nothing(
 ) -> None:
     """The sweeper was there in between, and found nothing."""
     system = small_policy
-    operations = Operations(system.database, system.objects, system.queue, system.settings)
+    operations = system.operations()
 
     def erase() -> None:
         operations.erase(system.newest(), Order("service:default", Mover.SERVICE, "request-2"))

@@ -55,7 +55,8 @@ def take_unqueued(
     queue = table.c.bulk == bulk
     ranges = [and_(state, queue, enqueued) for state in (waiting, left) for enqueued in untasked]
     unqueued = and_(table.c.finished_at.is_(None), or_(*ranges))
-    some = select(table.c.id).where(unqueued).order_by(table.c.id).limit(limit)
+    # By arrival, as ids are, but no index has it: along that of the ids PostgreSQL would look at every scan there is.
+    some = select(table.c.id).where(unqueued).order_by(table.c.created_at, table.c.id).limit(limit)
     taken = update(table).where(table.c.id.in_(some), unqueued).values(enqueued_at=now).returning(table.c.id)
     return sorted(connection.execute(taken).scalars())
 

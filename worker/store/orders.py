@@ -5,15 +5,16 @@ Whoever finds that no row matches has lost a race: against another operator, or 
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from worker import clock
 from worker.scan import HELD, Cause, Promoted, Scan, Status
 from worker.store import scans
-from worker.store.rows import verdict_values
+from worker.store.rows import scan_from, verdict_values
+from worker.store.scans import Filter
 from worker.store.tables import scans as table
 
 _FRESH = {"attempts": 0, "setbacks": 0, "error": None, "policy": None} | verdict_values(None)
@@ -38,9 +39,24 @@ def release(connection: Connection, scan: Scan, cause: Cause, promoted: Promoted
     return scans.move(connection, scan.id, scan.status, Status.SETTLING, cause, _as_seen(scan), **values)
 
 
-def retryable() -> ColumnElement[bool]:
-    """Scans that wait for somebody's decision, with their bytes."""
-    return and_(table.c.status.in_([status.value for status in HELD]), table.c.quarantine_key.is_not(None))
+def held(connection: Connection, wanted: Filter, ended_before: datetime, limit: int) -> list[Scan]:
+    """Up to `limit` scans that wait for somebody's decision, with their bytes; those that ended last come first."""
+    found = select(table).where(*_held(wanted, ended_before)).order_by(table.c.finished_at.desc()).limit(limit)
+    return [scan_from(row) for row in connection.execute(found).mappings()]
+
+
+def count(connection: Connection, wanted: Filter, ended_before: datetime) -> int:
+    """How many of them there are."""
+    statement = select(func.count()).select_from(table).where(*_held(wanted, ended_before))
+    return connection.execute(statement).scalar_one()
+
+
+def _held(wanted: Filter, ended_before: datetime) -> list[ColumnElement[bool]]:
+    """A range of `ix_scans_held`, whatever else is wanted: there are few of them, whatever the number of scans."""
+    statuses = HELD.intersection(wanted.statuses) if wanted.statuses else HELD
+    some = table.c.status.in_(sorted(status.value for status in statuses))
+    narrower = scans.meeting(replace(wanted, statuses=()))
+    return [some, table.c.quarantine_key.is_not(None), table.c.finished_at < ended_before, *narrower]
 
 
 def _as_seen(scan: Scan) -> ColumnElement[bool]:

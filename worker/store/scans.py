@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from worker import clock
 from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
@@ -33,7 +33,6 @@ class Filter:
     signature: str | None = None  # of the malware that was found, exactly
     type: str | None = None  # as detected
     name: str | None = None  # what the file's name begins with
-    ended_before: datetime | None = None
 
 
 def add(connection: Connection, scan: Scan, cause: Cause) -> None:
@@ -109,21 +108,13 @@ def amend_untouched(connection: Connection, scan: Scan, **values: Any) -> bool:
     return amend(connection, scan.id, *same, **values)
 
 
-def page(
-    connection: Connection, wanted: Filter, *guards: ColumnElement[bool], before: str | None = None, limit: int
-) -> list[Scan]:
-    """Up to `limit` scans, newest first, older than the id `before`. `guards` narrow them further."""
-    conditions = [*_conditions(wanted), *guards]
+def page(connection: Connection, wanted: Filter, *, before: str | None = None, limit: int) -> list[Scan]:
+    """Up to `limit` scans, newest first, older than the id `before`."""
+    conditions = meeting(wanted)
     if before is not None:
         conditions.append(scans.c.id < before)
     statement = select(scans).where(*conditions).order_by(scans.c.id.desc()).limit(limit)
     return [scan_from(row) for row in connection.execute(statement).mappings()]
-
-
-def count(connection: Connection, wanted: Filter, *guards: ColumnElement[bool]) -> int:
-    """How many scans there are; `guards` narrow them further."""
-    statement = select(func.count()).select_from(scans).where(*_conditions(wanted), *guards)
-    return connection.execute(statement).scalar_one()
 
 
 def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
@@ -135,8 +126,8 @@ def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
     return found
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    """Ids carry the time of arrival, so the time range needs no index of its own."""
+def meeting(wanted: Filter) -> list[ColumnElement[bool]]:
+    """What must hold for a scan. Ids carry the time of arrival, so the time range needs no index of its own."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.ids:
         conditions.append(scans.c.id.in_(wanted.ids))
@@ -150,6 +141,4 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(scans.c.id >= clock.first_id(wanted.since))
     if wanted.until:
         conditions.append(scans.c.id < clock.first_id(wanted.until))
-    if wanted.ended_before:
-        conditions.append(scans.c.finished_at < wanted.ended_before)
     return conditions
