@@ -45,11 +45,13 @@ def _wrong_with_record(scan: Scan, expected: frozenset[Status] | None) -> Iterat
 
 def _wrong_with_story(scan: Scan, story: list[Event]) -> Iterator[str]:
     for decision in range(1, scan.decision + 1):
-        ends = [event.target.value for event in story if event.decision == decision and event.target.ended]
+        moves = [event for event in story if event.source != event.target]
+        ends = [event.target.value for event in moves if event.decision == decision and event.target.ended]
         if len(ends) != 1:
             yield f"decided {len(ends)} times: decision {decision} of {scan.id}: {ends}"
     for before, after in pairwise(story):
-        if after.source != before.target or (after.source, after.target) not in _ARROWS:
+        is_note = after.source == after.target
+        if after.source != before.target or not (is_note or (after.source, after.target) in _ARROWS):
             yield f"no such way: {scan.id} went from {before.target} by {after.source} to {after.target}"
     if not story or story[-1].target is not scan.status:
         yield f"no such way: the story of {scan.id} does not end in {scan.status}"

@@ -14,10 +14,11 @@ from uuid import uuid4
 
 import pytest
 import redis
+from sqlalchemy import select
 
 from worker import api_keys, clock, migrations
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import BULK, SCANS, TaskQueue
+from worker.adapters.task_queue import BULK, RESCAN_TASK, SCAN_TASK, SCANS, TaskQueue
 from worker.direct_uploads import Announced, DirectUploads
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
@@ -29,6 +30,7 @@ from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
 from worker.store import events, scans
 from worker.store.database import Database
+from worker.store.tables import rescans
 from worker.sweep import Sweeper, Swept
 from worker.tasks import Parts
 
@@ -147,9 +149,10 @@ class System:
     def deliver(self) -> int:
         """Deliver every task that waits in Redis, once; how many there were."""
         with redis.Redis.from_url(self.settings.redis_url.get_secret_value()) as client:
-            messages = [raw for queue in (SCANS, BULK) for raw in client.rpop(queue, 1000) or []]
-        for raw in messages:
-            self.parts.pipeline.run(json.loads(base64.b64decode(json.loads(raw)["body"]))[0][0])
+            messages = [json.loads(raw) for queue in (SCANS, BULK) for raw in client.rpop(queue, 1000) or []]
+        for message in messages:
+            work = {SCAN_TASK: self.parts.scan, RESCAN_TASK: self.parts.rescan}[message["headers"]["task"]]
+            work(json.loads(base64.b64decode(message["body"]))[0][0])
         return len(messages)
 
     def recover(self, calendar: Calendar) -> None:
@@ -158,7 +161,7 @@ class System:
             calendar.pass_time(max(self.settings.receive_lease, self.settings.retry_cap) + 1)
             self.sweep()
             self.deliver()
-            if all(scan.status.ended and scan.tidy_at is None for scan in self.all()):
+            if not self.rescans() and all(scan.status.ended and scan.tidy_at is None for scan in self.all()):
                 return
 
     def outcome(self, data: bytes, filename: str = "file.txt", declared: str | None = None) -> Scan:
@@ -185,6 +188,11 @@ class System:
     def all(self) -> list[Scan]:
         with self.database.read() as connection:
             return scans.page(connection, scans.Filter(), limit=10_000)
+
+    def rescans(self) -> list[str]:
+        """The scans that a rescan waits for, or is at work on."""
+        with self.database.read() as connection:
+            return list(connection.execute(select(rescans.c.scan_id)).scalars())
 
     def flush_queue(self) -> None:
         """Lose everything in Redis."""

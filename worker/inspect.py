@@ -57,21 +57,23 @@ class Inspector:
         self._bucket, self._memory_limit, self._scratch_dir = bucket, memory_limit, scratch_dir
         self._side_by_side = ThreadPoolExecutor(1, thread_name_prefix="scanner")
 
-    def fetch(self, content: Content, check: Callable[[], None]) -> Scratch:
+    def fetch(self, content: Content, check: Callable[[], None], bucket: str | None = None) -> Scratch:
         """The exact bytes on record, frozen. Raises `ContentChanged` for any others, and whatever `check` raises,
-        which is called all along."""
-        file, sha256 = self.fetch_new(content.key, content.size, content.etag, check)
+        which is called all along. `bucket`: if they are not in quarantine."""
+        file, sha256 = self.fetch_new(content.key, content.size, content.etag, check, bucket)
         if sha256 != content.sha256:
             file.close()
             raise ContentChanged
         return file
 
-    def fetch_new(self, key: str, size: int, etag: str, check: Callable[[], None]) -> tuple[Scratch, str]:
+    def fetch_new(
+        self, key: str, size: int, etag: str, check: Callable[[], None], bucket: str | None = None
+    ) -> tuple[Scratch, str]:
         """Bytes that nobody has looked at yet, frozen, and their SHA-256. Raises as `fetch` does."""
         file = self._scratch(size)
         try:
             hashed, left = hashlib.sha256(), size
-            for chunk in self._objects.fetch(self._bucket, key, etag):
+            for chunk in self._objects.fetch(bucket or self._bucket, key, etag):
                 check()
                 hashed.update(chunk)
                 left -= len(chunk)

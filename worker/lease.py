@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
+
+from sqlalchemy import Connection
 
 from worker import clock, telemetry
 from worker.errors import LazarettoError, LeaseLost, LeaseOver, Stopped, TimeLimitExceeded
@@ -20,6 +22,8 @@ from worker.store.database import Database
 from worker.telemetry import Log
 
 _TICK = 0.2  # seconds between two looks at the time
+
+Renewal = Callable[[Connection, Scan, datetime], bool]  # holds the lease until then; False: it is lost
 
 
 class Lease:
@@ -40,11 +44,13 @@ class Lease:
         seconds: float,
         limit: float,
         interrupt: Callable[[], None],
+        renew: Renewal = claims.renew,
     ) -> None:
         """`scan`: as claimed. `begun`: `clock.elapsed()` from before the claim. `seconds`: of the lease. `limit`:
-        seconds for the whole work. `interrupt`: ends whatever blocks; called from another thread, again and again."""
+        seconds for the whole work. `interrupt`: ends whatever blocks; called from another thread, again and again.
+        `renew`: where the lease stands, if not on the scan."""
         self._database, self._scan, self._seconds = database, scan, seconds
-        self._interrupt = interrupt
+        self._interrupt, self._renewed = interrupt, renew
         self._ends, self._limit_at = begun + seconds, begun + limit
         self._fault: Exception | None = None
         self._asked_to_stop = self._effects_under_way = False
@@ -107,7 +113,7 @@ class Lease:
         begun = clock.elapsed()
         until = clock.now() + timedelta(seconds=self._seconds)
         with self._database.write() as connection:
-            if not claims.renew(connection, self._scan, until):
+            if not self._renewed(connection, self._scan, until):
                 return False
         self._ends = begun + self._seconds
         return True

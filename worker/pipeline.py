@@ -107,7 +107,7 @@ class Pipeline:
                 return proven or self._made_again(scan, policy, lease, desk)
 
             try:
-                self._settler.settle(scan, _key(scan), lease, bytes_to_promote, resumed)
+                self._settler.settle(scan, None if scan.recalled else _key(scan), lease, bytes_to_promote, resumed)
             except ContentChanged:
                 scan = self._condemned(scan)
                 self._settler.delete(_key(scan), lease)

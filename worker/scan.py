@@ -169,7 +169,7 @@ class Verdict:
 class Content:
     """The exact bytes that a verdict is about."""
 
-    key: str  # in the quarantine bucket; written by us alone
+    key: str  # in the quarantine bucket, or the clean one; written by us alone
     size: int  # bytes
     sha256: str
     etag: str
@@ -221,6 +221,11 @@ class Scan:
     def sealed(self) -> bool:
         """Are its bytes on record, and where nobody but us can write? Else they are still at `source_key`, if any."""
         return self.sha256 is not None
+
+    @property
+    def recalled(self) -> bool:
+        """Is it to end otherwise than promoted, with an object of an earlier decision in the clean bucket?"""
+        return self.promoted is not None and self.verdict not in PROMOTED
 
 
 @dataclass(frozen=True, slots=True)

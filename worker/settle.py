@@ -1,10 +1,11 @@
-"""Step: carry a recorded verdict out. Promote, delete or hold; each can be repeated at any point."""
+"""Step: carry a recorded verdict out. Promote, delete, hold or recall; each can be repeated at any point."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
+from worker import promotions
 from worker.adapters.object_store import Exactly, Label, ObjectStore, Place
 from worker.errors import Permanent
 from worker.lease import Lease
@@ -19,8 +20,9 @@ class Settler:
         """`quarantine`: the bucket. `call_seconds`: how much of the lease must be left before a call to the store."""
         self._objects, self._quarantine, self._call_seconds = objects, quarantine, call_seconds
 
-    def settle(self, scan: Scan, key: str, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
-        """Make the buckets say what the verdict says. Nothing is at `key` in quarantine afterwards, unless it is held.
+    def settle(self, scan: Scan, key: str | None, lease: Lease, proven: Callable[[], Scratch], resumed: bool) -> None:
+        """Make the buckets say what the verdict says. Nothing is at `key` in quarantine afterwards, unless it is held;
+        None: nothing has been for long, the bytes are in the clean bucket, and are recalled from there.
 
         `proven` gives the very bytes that were proven clean, or the image made of them, or that were released. They
         are written, not copied inside the store: whatever lies in quarantine by now, nobody has looked at it.
@@ -30,7 +32,10 @@ class Settler:
             return
         if scan.verdict in PROMOTED:
             self._promote(scan, lease, proven, resumed)
-        self.delete(key, lease)
+        if scan.recalled:
+            self._recall(scan, lease)
+        if key is not None:
+            self.delete(key, lease)
 
     def delete(self, key: str, lease: Lease) -> None:
         """Whatever lies there now, also nothing."""
@@ -48,6 +53,17 @@ class Settler:
         content, check = Exactly(target.size, target.sha256), partial(lease.check, self._call_seconds)
         with proven().reader() as body, lease.effects():
             self._objects.put_file(place, body, content, label, check)
+
+    def _recall(self, scan: Scan, lease: Lease) -> None:
+        """First what services know of; then whatever else there is."""
+        target = scan.promoted
+        if target is None:
+            return
+        check = partial(lease.check, self._call_seconds)
+        with lease.effects():
+            check()
+            self._objects.delete(target.bucket, target.key)
+            promotions.remove(self._objects, target.bucket, scan, keep=None, before=check)
 
     def _is_there(self, target: Promoted) -> bool:
         found = self._objects.head(target.bucket, target.key)

@@ -24,6 +24,7 @@ from worker.settings import Settings
 from worker.store import backlog, events, scans
 from worker.store import idempotency as stored_keys
 from worker.store.database import Database
+from worker.sweep_rescans import RescanSweeper
 from worker.sweep_webhooks import WebhookSweeper
 from worker.telemetry import Log
 from worker.tidy import Tidier
@@ -42,6 +43,8 @@ class Swept:
     enqueued: int = 0  # scans that no task stood for
     leases_ended: int = 0  # scans whose worker was lost, and which start over
     failed: int = 0  # scans whose worker was lost too often
+    rescans_enqueued: int = 0  # looks at promoted files that no task stood for
+    rescans_ended: int = 0  # those whose worker was lost, and which start over or are given up
     abandoned: int = 0  # uploads that nobody goes on with
     expired: int = 0  # files held for longer than the policy says
     tidied: int = 0  # ended scans whose buckets were looked at once more
@@ -67,6 +70,7 @@ class Sweeper:
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._tidier = Tidier(database, objects, settings)
         self._webhooks = WebhookSweeper(database, queue, policies, settings)
+        self._rescans = RescanSweeper(database, queue, settings)
         self._patient_until = 0.0  # monotonic: until then no lease is ended
         self._aborted_at: float | None = None  # monotonic
 
@@ -74,7 +78,8 @@ class Sweeper:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
         swept, faults = Swept(), list[Exception]()
         recovery = (self._end_leases, self._give_up_uploads, self._enqueue, self._notify)
-        steps = (*recovery, self._expire, self._tidy, self._abort_stale, self._forget_keys, self._forget)
+        bulk = (self._end_rescans, self._enqueue_rescans)
+        steps = (*recovery, *bulk, self._expire, self._tidy, self._abort_stale, self._forget_keys, self._forget)
         for step in steps:
             try:
                 step(swept)
@@ -204,6 +209,15 @@ class Sweeper:
         grace = timedelta(seconds=self._settings.enqueue_grace)
         next_in_line = self._queue.waiting_since(line_of(bulk=bulk))
         return min(now, next_in_line or now) - grace
+
+    def _end_rescans(self, swept: Swept) -> None:
+        """Rescans whose worker is silent."""
+        if not self._is_patient():
+            swept.rescans_ended += self._rescans.end_leases()
+
+    def _enqueue_rescans(self, swept: Swept) -> None:
+        """Rescans that wait."""
+        swept.rescans_enqueued += self._rescans.enqueue()
 
     def _notify(self, swept: Swept) -> None:
         """Webhooks that are due."""

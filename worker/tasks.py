@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_ready
 
 from worker import stopping, telemetry
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import SCAN_TASK, TaskQueue, make_celery
+from worker.adapters.task_queue import RESCAN_TASK, SCAN_TASK, TaskQueue, make_celery
 from worker.assembly import make_inspector, make_sandbox, make_scanners
 from worker.custody import Custody
 from worker.errors import DatabaseUnavailable, SandboxUnavailable
@@ -17,6 +18,7 @@ from worker.gate import Gate
 from worker.hints import Hints
 from worker.pipeline import Pipeline
 from worker.policies import Policies
+from worker.rescan import Rescanner
 from worker.seal import Sealer
 from worker.settings import Settings, load
 from worker.settle import Settler
@@ -37,14 +39,33 @@ class Parts:
         inspector = make_inspector(settings, objects, self.scanners, self.sandbox)
         where: Any = {"quarantine": settings.quarantine_bucket, "call_seconds": settings.s3_call_limit}
         sealer, settler = Sealer(self.database, objects, inspector, **where), Settler(objects, **where)
-        custody = Custody(self.database, Gate(self.scanners, objects, settings.quarantine_bucket), settings)
+        gate = Gate(self.scanners, objects, settings.quarantine_bucket)
+        custody = Custody(self.database, gate, settings)
         self.pipeline = Pipeline(self.database, custody, sealer, inspector, settler, policies, settings)
+        self.rescanner = Rescanner(
+            self.database, objects, inspector, self.scanners, gate, settings, actor=custody.actor
+        )
         self.queue = TaskQueue(settings)
         self.hints = Hints(self.queue, policies)
 
     def start(self) -> None:
         """Look at the scanners before the first scan, and from then on regularly."""
         threading.Thread(target=self.scanners.watch, name="scanner-watch", daemon=True).start()
+
+    def scan(self, scan_id: str) -> None:
+        """Bring one scan as far as it goes now."""
+        if claimed := self.pipeline.run(scan_id):
+            self.hints.ended(claimed.service)
+
+    def rescan(self, scan_id: str) -> None:
+        """Look at what was promoted once more; a file that is recalled is settled at once."""
+        if self.rescanner.run(scan_id):
+            self.scan(scan_id)
+
+    def stop(self) -> None:
+        """Hand back what is at work. Takes no lock: safe in a signal handler."""
+        self.pipeline.stop()
+        self.rescanner.stop()
 
     def close(self) -> None:
         self.queue.close()
@@ -59,10 +80,18 @@ _parts: Parts | None = None
 @app.task(name=SCAN_TASK)
 def scan(scan_id: str) -> None:
     """Bring one scan as far as it goes now; see `worker.pipeline`."""
-    parts = _parts or _start()
+    _unless_the_database_is_away((_parts or _start()).scan, scan_id)
+
+
+@app.task(name=RESCAN_TASK)
+def rescan(scan_id: str) -> None:
+    """Look at promoted bytes once more; see `worker.rescan`."""
+    _unless_the_database_is_away((_parts or _start()).rescan, scan_id)
+
+
+def _unless_the_database_is_away(work: Callable[[str], None], scan_id: str) -> None:
     try:
-        if claimed := parts.pipeline.run(scan_id):
-            parts.hints.ended(claimed.service)
+        work(scan_id)
     except DatabaseUnavailable as fault:
         telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
 
@@ -90,7 +119,7 @@ def _lead_the_pool(sender: Any, **_signal: object) -> None:
 
 @worker_process_init.connect
 def _join_the_pool(**_signal: object) -> None:
-    stopping.in_pool_process(_start().pipeline.stop)
+    stopping.in_pool_process(_start().stop)
 
 
 def _start() -> Parts:

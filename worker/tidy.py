@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from worker import clock, sources
+from worker import clock, promotions, sources
 from worker.adapters.object_store import ObjectStore
-from worker.keys import clean_prefix, decision_of, is_promised, sealed_key
+from worker.keys import is_promised, sealed_key
 from worker.scan import HELD, PROMOTED, Scan
 from worker.settings import Settings
 from worker.store import scans
@@ -42,14 +42,8 @@ class Tidier:
         self._objects.delete(self._quarantine, key)
 
     def _empty_clean(self, scan: Scan) -> None:
-        """A key of a later decision than the one that was read is none of ours: somebody has moved the scan on."""
         own = scan.promoted.key if scan.promoted and scan.status in PROMOTED else None
-        prefix = clean_prefix(scan)
-        self._objects.abort_all(self._clean, prefix)
-        for key in self._objects.keys(self._clean, prefix):
-            decision = decision_of(key)
-            if key != own and decision is not None and decision <= scan.decision:
-                self._objects.delete(self._clean, key)
+        promotions.remove(self._objects, self._clean, scan, keep=own)
 
     def _record(self, scan: Scan) -> None:
         """Once more, one lease after the end, unless that was it; an upload's own where its last byte never came. A

@@ -10,18 +10,20 @@ import asyncio
 import io
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
 from PIL import Image
 
+from ops.embedded.clamd_server import Clamd
 from ops.samples.unwelcome import executable
 from tests import effects
 from tests.audit import audit
 from tests.effects import Point
+from tests.later import MALWARE, known_malware
 from tests.system import Calendar, System, incoming
 from worker import clock
 from worker.adapters import object_store
@@ -29,6 +31,7 @@ from worker.canaries import eicar, encrypted_zip
 from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
 from worker.operations import Order
+from worker.rescans import Rescans
 from worker.scan import Cause, Mover, ReasonCode, Status
 from worker.store import claims, scans
 
@@ -74,6 +77,8 @@ FILES = {
     "direct in parts": File(PDF.ljust(SMALL_PART + 1), "large.pdf", Status.CLEAN, direct=True),
     "direct and held": File(encrypted_zip(), "secret.zip", Status.UNSCANNABLE, direct=True),
 }
+
+LATER = File(b"Nothing to see here. " + MALWARE, "later.txt", Status.CLEAN)
 
 
 SOME = ("document", "photo", "direct")  # all of them in the long form
@@ -342,3 +347,74 @@ def test_a_storm_of_redeliveries(system: System, calendar: Calendar) -> None:
     system.recover(calendar)
     assert audit(system.database, system.objects, system.settings, outcomes) == []
     assert {system.scan(scan_id).attempts for scan_id in outcomes} == {1}
+
+
+def _ask(system: System, scan_id: str) -> None:
+    asked = Rescans(system.database, system.queue)
+    asked.ask(system.scan(scan_id), Order("operator:test", Mover.OPERATOR))
+
+
+def _rescan(system: System, scan_id: str) -> None:
+    system.parts.rescan(scan_id)
+
+
+@contextmanager
+def _recalls(system: System, clamd: Clamd, every: int) -> Iterator[dict[str, Point]]:
+    """A clean file for every so many points that a rescan passes which finds malware: inside the block it is known."""
+    first = system.work(_upload(system, LATER)).id
+    _ask(system, first)
+    with known_malware(clamd):
+        points = effects.recorded(system.objects, partial(system.parts.rescan, first))
+    found = {system.work(_upload(system, LATER)).id: point for point in points[::every]}
+    with known_malware(clamd):
+        yield found
+
+
+def test_a_recall_that_is_killed_anywhere(system: System, calendar: Calendar, clamd: Clamd) -> None:
+    with _recalls(system, clamd, 1) as points:
+        for scan_id, point in points.items():
+            _ask(system, scan_id)
+            assert _killed(system, point, partial(_rescan, scan_id=scan_id)), point
+        system.recover(calendar)
+    _judge_recalled(system, points, Status.INFECTED)
+
+
+Action = Callable[[str, System, System, Calendar], None]
+ACTIONS: dict[str, Action] = {
+    "a fault": lambda _scan_id, _system, _other, _calendar: _fail(),
+    "an erasure": lambda scan_id, system, _other, _calendar: _erase(scan_id, system),
+    "a stall": lambda _scan_id, _system, other, calendar: other.recover(calendar),
+}
+
+
+@pytest.mark.parametrize("happens", ACTIONS)
+def test_what_else_can_happen_to_a_recall_anywhere(
+    system: System, calendar: Calendar, clamd: Clamd, happens: str, request: pytest.FixtureRequest
+) -> None:
+    """A fault that nobody foresaw; an erasure; or time passes, another finishes it, and then it goes on where it
+    stood."""
+    every = 1 if request.config.getoption("--torture") else 4
+    other = system.with_settings(home=system.settings.home)
+    other.parts.scanners.check()
+    with _recalls(system, clamd, every) as points:
+        for scan_id, point in points.items():
+            if happens != "a fault" and point.name == "before commit":
+                continue
+            _ask(system, scan_id)
+            action = partial(ACTIONS[happens], scan_id, system, other, calendar)
+            with effects.at(system.objects, point, action) as reached, suppress(Injected):
+                system.parts.rescan(scan_id)
+            assert reached, point
+        system.recover(calendar)
+    other.parts.close()
+    outcome = Status.ERASED if happens == "an erasure" else Status.INFECTED
+    _judge_recalled(system, points, outcome, Status.INFECTED, Status.CLEAN)
+    assert {system.scan(scan_id).status for scan_id in points} <= {outcome, Status.CLEAN}
+
+
+def _judge_recalled(system: System, points: Mapping[str, Point], *outcomes: Status) -> None:
+    _judge(system, points, *outcomes)
+    assert system.rescans() == []
+    moved = [scan_id for scan_id, point in points.items() if point.name != "before commit"]
+    assert moved
+    assert {system.scan(scan_id).decision for scan_id in moved} <= {2, 3}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def _claimed(system: System) -> str:
 
 
 def _lease(system: System, scan_id: str, interrupt: Callable[[], None] = lambda: None, **seconds: float) -> Lease:
-    times = {"seconds": 1.0, "limit": 60.0} | seconds
+    times: dict[str, Any] = {"seconds": 1.0, "limit": 60.0} | seconds
     return Lease(system.database, system.scan(scan_id), begun=clock.elapsed(), interrupt=interrupt, **times)
 
 

@@ -19,6 +19,7 @@ from worker.settings import Settings
 SCANS = "scans"
 BULK = "bulk"  # what may take its time: a worker of its own, so that no upload waits behind it
 SCAN_TASK = "lazaretto.scan"
+RESCAN_TASK = "lazaretto.rescan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
 _HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
@@ -81,10 +82,15 @@ class TaskQueue:
 
     def enqueue(self, scan_id: str, *, bulk: bool = False) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
-        queue, headers = line_of(bulk=bulk), {_ENQUEUED_AT: clock.now().isoformat()}
-        self._hand_over(
-            lambda: self._celery.send_task(SCAN_TASK, args=[scan_id], queue=queue, headers=headers, retry=False)
-        )
+        self._enqueue(SCAN_TASK, scan_id, line_of(bulk=bulk))
+
+    def enqueue_rescan(self, scan_id: str) -> None:
+        """The same for another look at what was promoted."""
+        self._enqueue(RESCAN_TASK, scan_id, BULK)
+
+    def _enqueue(self, task: str, scan_id: str, queue: str) -> None:
+        headers = {_ENQUEUED_AT: clock.now().isoformat()}
+        self._hand_over(lambda: self._celery.send_task(task, args=[scan_id], queue=queue, headers=headers, retry=False))
 
     def notify(self, service: str) -> None:
         """Have the notifier look for a service's deliveries, unless it is about to, or nobody takes hints up. Raises
@@ -111,7 +117,7 @@ class TaskQueue:
             raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
 
     def waiting(self, queue: str = SCANS) -> int:
-        """How many tasks no worker has taken yet. Raises `QueueUnavailable`."""
+        """How many tasks of a queue no worker has taken yet. Raises `QueueUnavailable`."""
         return int(self._ask("llen", queue))
 
     def waiting_since(self, queue: str = SCANS) -> datetime | None:

@@ -1,19 +1,31 @@
-"""Events: one per transition, only ever added."""
+"""Events: one per transition, and notes that move nothing; only ever added."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection, func, insert, select
 
+from worker import clock
 from worker.scan import Cause, Event, Scan, Status
 from worker.store.tables import events
 
 
 def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause) -> None:
     """Record that `scan` has just come from `source` (None: from nowhere)."""
+    _add(connection, scan, scan.updated_at, source, cause)
+
+
+def note(connection: Connection, scan: Scan, cause: Cause) -> None:
+    """Record what has just happened to `scan` and moved it nowhere: from its status to the same. No decision ends."""
+    _add(connection, scan, clock.now(), scan.status, cause)
+
+
+def _add(connection: Connection, scan: Scan, at: datetime, source: Status | None, cause: Cause) -> None:
     connection.execute(
         insert(events).values(
             scan_id=scan.id,
-            at=scan.updated_at,
+            at=at,
             actor=cause.actor or cause.mover.value,
             source=source.value if source else None,
             target=scan.status.value,

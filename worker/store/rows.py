@@ -34,7 +34,7 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
         "reasons": [asdict(reason) for reason in verdict.reasons],
         "signatures": list(verdict.signatures),
         "detected_type": verdict.detected_type,
-        "scanner": _scanner_values(verdict.scanner),
+        "scanner": scanner_values(verdict.scanner),
         "promoted": asdict(verdict.promoted) if verdict.promoted else None,
         "held": verdict.held,
     }
@@ -54,7 +54,8 @@ def _scanner_from(value: dict[str, Any] | None) -> ScannerInfo | None:
     return ScannerInfo(**{**value, "database_time": datetime.fromisoformat(moment) if moment else None})
 
 
-def _scanner_values(scanner: ScannerInfo | None) -> dict[str, Any] | None:
+def scanner_values(scanner: ScannerInfo | None) -> dict[str, Any] | None:
+    """The column that says who looked."""
     if scanner is None:
         return None
     moment = scanner.database_time

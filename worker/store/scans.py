@@ -108,6 +108,12 @@ def amend_untouched(connection: Connection, scan: Scan, **values: Any) -> bool:
     return amend(connection, scan.id, *same, **values)
 
 
+def unmoved(connection: Connection, scan: Scan) -> bool:
+    """Is the scan as it was read? Nobody moves it until this transaction ends. False: somebody has."""
+    same = (scans.c.id == scan.id, scans.c.status == scan.status.value, scans.c.decision == scan.decision)
+    return connection.execute(select(scans.c.id).where(*same).with_for_update()).first() is not None
+
+
 def page(connection: Connection, wanted: Filter, *, before: str | None = None, limit: int) -> list[Scan]:
     """Up to `limit` scans, newest first, older than the id `before`."""
     conditions = meeting(wanted)

@@ -9,6 +9,7 @@ revision = "0005"
 down_revision = "0004"
 
 PENDING, SOURCED = sa.text("finished_at IS NULL"), sa.text("source_key IS NOT NULL")
+LEASED = sa.text("lease_until IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -64,6 +65,7 @@ def _create_rescans() -> None:
         sa.Column("scan_id", sa.String(36), sa.ForeignKey("scans.id"), primary_key=True),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("request_id", sa.Text),
+        sa.Column("reason", sa.Text),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("setbacks", sa.Integer, nullable=False, server_default="0"),
         sa.Column("token", sa.String(32)),
@@ -73,6 +75,7 @@ def _create_rescans() -> None:
         _moment("created_at", nullable=False),
     )
     op.create_index("ix_rescans_enqueued_at", "rescans", ["enqueued_at"])
+    op.create_index("ix_rescans_lease_until", "rescans", ["lease_until"], sqlite_where=LEASED, postgresql_where=LEASED)
 
 
 def _moment(name: str, *, nullable: bool = True) -> sa.Column[object]:

@@ -111,6 +111,7 @@ rescans = Table(
     Column("scan_id", ForeignKey("scans.id"), primary_key=True),
     Column("actor", Text, nullable=False),  # who asked
     Column("request_id", Text),
+    Column("reason", Text),  # in their own words
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("token", String(32)),
@@ -119,7 +120,9 @@ rescans = Table(
     Column("enqueued_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
 )
-Index("ix_rescans_enqueued_at", rescans.c.enqueued_at)
+Index("ix_rescans_enqueued_at", rescans.c.enqueued_at)  # the sweeper: which does no task stand for?
+_leased = rescans.c.lease_until.is_not(None)
+Index("ix_rescans_lease_until", rescans.c.lease_until, sqlite_where=_leased, postgresql_where=_leased)
 
 events = Table(
     "events",
