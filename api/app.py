@@ -10,7 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, health, openapi, operations, parts, problems, scans, uploads, webhooks
+from api import direct_uploads, docs, health, openapi, operations, parts, problems, scans, uploads, webhooks
 from api.bodies import SmallBodies
 from api.dashboard import actions, bulk, faults, login, overview, picture, scan_list, scan_page, static_files
 from api.dashboard.security import SecurityHeaders
@@ -38,9 +38,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             held.close()
 
-    app = FastAPIOffline(  # `/docs` asks no other host for its scripts
-        docs_url="/docs",
+    app = FastAPIOffline(  # which has the scripts of `/docs`; the page itself is ours
+        docs_url=None,
         redoc_url=None,
+        static_url=docs.STATIC,
         title="Lazaretto",
         version=version("lazaretto"),
         summary="Uploads are quarantined, scanned, and promoted or deleted.",
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     for module in (direct_uploads, uploads, operations, scans, health):
         app.include_router(module.router)
-    for page in (login, overview, scan_list, bulk, scan_page, picture, actions):
+    for page in (docs, login, overview, scan_list, bulk, scan_page, picture, actions):
         app.include_router(page.router)
     app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)

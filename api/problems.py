@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.dashboard import security
 from api.methods import allowed_methods
 from worker import telemetry
 from worker.body import FileTooLarge, UploadStalled
@@ -169,7 +170,10 @@ async def _gone(_request: Request, _fault: Exception) -> Response:
 async def _unexpected(request: Request, fault: Exception) -> Response:
     telemetry.alarm(Log.REQUEST_FAILED, path=request.url.path, exc_info=fault)
     detail = "Something went wrong on our side; the log has it under this request id."
-    return _answer(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, retryable=True))
+    problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, retryable=True)
+    answer = _answer(request, problem)
+    answer.headers.update(security.headers(request.url.scheme))  # it passes no middleware
+    return answer
 
 
 def _answer(request: Request, problem: Problem) -> JSONResponse:

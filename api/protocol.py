@@ -14,6 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.dashboard import security
 from api.problems import Problem, body_of
 from api.stopping import running_uvicorn
 from worker import clock
@@ -154,9 +155,10 @@ class Protocol(HttpToolsProtocol):
             return
         request_id = clock.new_id()
         body = json.dumps(body_of(problem, request_id).model_dump()).encode()
+        safe = "".join(f"{name}: {value}\r\n" for name, value in security.headers("http").items())
         head = (
             f"HTTP/1.1 {problem.status.value} {problem.status.phrase}\r\nContent-Type: application/problem+json\r\n"
-            f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n\r\n"
+            f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\n{safe}Connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         if not self.transport.can_write_eof():

@@ -21,7 +21,7 @@ from worker.idempotency import KEPT
 from worker.policies import Policies
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
-from worker.store import backlog, events, scans
+from worker.store import backlog, events, scans, sessions
 from worker.store import idempotency as stored_keys
 from worker.store.database import Database
 from worker.sweep_rescans import RescanSweeper
@@ -52,6 +52,7 @@ class Swept:
     keys_forgotten: int = 0  # idempotency keys that have been kept for long enough
     notified: int = 0  # services whose webhooks were due
     forgotten: int = 0  # deliveries that were kept for long enough
+    sessions_over: int = 0  # of operators who were logged in to the dashboard
 
 
 class Sweeper:
@@ -79,7 +80,8 @@ class Sweeper:
         swept, faults = Swept(), list[Exception]()
         recovery = (self._end_leases, self._give_up_uploads, self._enqueue, self._notify)
         bulk = (self._end_rescans, self._enqueue_rescans)
-        steps = (*recovery, *bulk, self._expire, self._tidy, self._abort_stale, self._forget_keys, self._forget)
+        forgetting = (self._forget_keys, self._forget, self._end_sessions)
+        steps = (*recovery, *bulk, self._expire, self._tidy, self._abort_stale, *forgetting)
         for step in steps:
             try:
                 step(swept)
@@ -180,6 +182,11 @@ class Sweeper:
             swept.keys_forgotten += forgotten
             if forgotten < _BATCH:
                 return
+
+    def _end_sessions(self, swept: Swept) -> None:
+        """Sessions that are over already; their rows go."""
+        with self._database.write() as connection:
+            swept.sessions_over += sessions.forget(connection, clock.now())
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""

@@ -8,46 +8,57 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.dashboard import session as sessions_of_browsers
+from api.dashboard import session as current
 from api.dashboard.pages import page
 from api.dashboard.session import Confirmed
-from api.parts import PartsOf
+from api.parts import Parts, PartsOf
 from worker import sessions
+from worker.settings import Environment
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login")
-def login_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - its name in the address
+def login_page(request: Request, parts: PartsOf, next: str = "/") -> Response:  # noqa: A002 - its name in the address
     """Where operators give their key."""
-    return page(request, "login.html", wanted=_ours(next), fault=None)
+    return _page(request, parts, next)
 
 
 @router.post("/login")
 def login(
     request: Request,
     parts: PartsOf,
-    key: Annotated[str, Form(max_length=512)] = "",
+    key: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",  # noqa: A002
 ) -> Response:
-    """The cookie of a new session; the page again where the key will not do."""
+    """The cookie of a new session, whatever session the browser had; the page again where the key will not do."""
+    current.refuse_strangers(request)
     try:
         session_id = sessions.begin(parts.database, key.strip())
     except sessions.NotAnOperator as fault:
         told = f"{fault.message} Expected: {fault.expected}."
-        return page(request, "login.html", status=HTTPStatus.UNAUTHORIZED, wanted=_ours(next), fault=told)
+        return _page(request, parts, next, HTTPStatus.UNAUTHORIZED, told)
+    if earlier := current.brought(request, parts):
+        sessions.end(parts.database, earlier)
     answer = RedirectResponse(_ours(next), HTTPStatus.SEE_OTHER)
-    sessions_of_browsers.remember(answer, request, parts, session_id)
+    current.remember(answer, request, parts, session_id)
     return answer
 
 
 @router.post("/logout")
-def logout(session: Confirmed, parts: PartsOf) -> Response:
+def logout(request: Request, session: Confirmed, parts: PartsOf) -> Response:
     """The session is over, also for whoever copied its cookie."""
     sessions.end(parts.database, session.id)
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    sessions_of_browsers.forget(answer)
+    current.forget(answer, request, parts)
     return answer
+
+
+def _page(
+    request: Request, parts: Parts, wanted: str, status: HTTPStatus = HTTPStatus.OK, fault: str | None = None
+) -> Response:
+    no_tls = parts.settings.env is Environment.PRODUCTION and request.url.scheme != "https"
+    return page(request, "login.html", status=status, wanted=_ours(wanted), fault=fault, no_tls=no_tls)
 
 
 def _ours(address: str) -> str:
