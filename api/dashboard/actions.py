@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from api.dashboard.lookup import find, missing
+from api.dashboard.lookup import find
 from api.dashboard.pages import page
 from api.dashboard.scan_page import show
 from api.dashboard.session import Confirmed, Session, SignedIn
@@ -53,8 +53,6 @@ async def release(
 def confirm_erasure(scan_id: str, request: Request, session: SignedIn, parts: PartsOf) -> Response:
     """What is going to be deleted; nothing is yet."""
     scan = find(parts, scan_id)
-    if scan is None:
-        return missing(request, session)
     return page(request, "erase.html", session, scan=scan, erased=scan.status is Status.ERASED)
 
 
@@ -82,8 +80,6 @@ async def _done(
 ) -> Response:
     """Have it done and go back to the scan's page; or that page at once, with what kept it from being done."""
     scan = await parts.in_thread(find, parts, scan_id)
-    if scan is None:
-        return missing(request, session)
     try:
         if scan.decision != decision:
             raise WrongStatus("The scan has been decided anew since this page was loaded.")

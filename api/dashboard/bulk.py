@@ -6,7 +6,7 @@ was opened. Whatever ends after the start is left alone: a file that fails again
 
 from __future__ import annotations
 
-from dataclasses import replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Self
 
@@ -16,9 +16,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.dashboard.narrowing import BadFilter, Narrowing
 from api.dashboard.pages import page
-from api.dashboard.session import CSRF_FIELD, Confirmed, Session, SignedIn
+from api.dashboard.session import CSRF_FIELD, Confirmed, SignedIn
 from api.dashboard.whereabouts import LABELS
 from api.parts import Parts, PartsOf
+from api.problems import Problem
 from api.scans import in_our_time
 from worker import clock
 from worker.operations import Order
@@ -51,8 +52,9 @@ def confirm_retry(request: Request, session: SignedIn, parts: PartsOf) -> Respon
     try:
         asked = _filter(Narrowing.read(request.query_params))
     except BadFilter as fault:
-        return _bad(request, session, fault)
-    run = Run(begun=clock.now(), total=parts.operations.count(asked.filter))
+        raise _bad(fault) from fault
+    begun = clock.now()
+    run = Run(begun=begun, total=parts.operations.count(asked.filter, begun))
     return page(request, "retry.html", session, asked=asked, labels=LABELS, run=run, left=run.total, under_way=False)
 
 
@@ -64,19 +66,18 @@ async def retry(request: Request, session: Confirmed, parts: PartsOf) -> Respons
         asked = _filter(Narrowing.read(form, besides=frozenset({CSRF_FIELD, *Run.model_fields})))
         run = Run.model_validate({name: form.get(name) for name in Run.model_fields})
     except (BadFilter, ValidationError) as fault:
-        return _bad(request, session, fault)
+        raise _bad(fault) from fault
     order = Order(session.caller.actor, Mover.OPERATOR, request.state.request_id)
-    wanted = replace(asked.filter, ended_before=run.begun)
-    done, left = await parts.in_thread(_put_back, parts, wanted, order)
+    done, left = await parts.in_thread(_put_back, parts, asked.filter, order, run.begun)
     run = run.further(done)
     left = left if done else 0  # what is left has been taken by others, who have it now
     return page(request, "retry.html", session, asked=asked, labels=LABELS, run=run, left=left, under_way=True)
 
 
-def _put_back(parts: Parts, wanted: Filter, order: Order) -> tuple[int, int]:
+def _put_back(parts: Parts, wanted: Filter, order: Order, ended_before: datetime) -> tuple[int, int]:
     """How many it were, and how many are left."""
-    done = parts.operations.retry_all(wanted, order, most=AT_ONCE)
-    return done, parts.operations.count(wanted)
+    done = parts.operations.retry_all(wanted, order, most=AT_ONCE, ended_before=ended_before)
+    return done, parts.operations.count(wanted, ended_before)
 
 
 def _filter(asked: Narrowing) -> Narrowing:
@@ -86,6 +87,6 @@ def _filter(asked: Narrowing) -> Narrowing:
     return asked.model_copy(update={"cursor": None})
 
 
-def _bad(request: Request, session: Session, fault: Exception) -> Response:
-    title, told = "Not understood", f"Nothing was done. {fault}"
-    return page(request, "fault.html", session, HTTPStatus.UNPROCESSABLE_ENTITY, title=title, told=told)
+def _bad(fault: Exception) -> Problem:
+    expected = "a filter as the list of scans has it"
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_filter", f"Nothing was done. {fault}", expected=expected)

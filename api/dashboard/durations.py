@@ -10,11 +10,13 @@ _STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def span(value: timedelta) -> str:
-    """`0.4 s`, `12 s`, `3 min`, `2 h`, `5 d`: the largest unit that there is one of."""
+    """`40 ms`, `1.4 s`, `12 s`, `3 min`, `2 h`, `5 d`: the largest unit that there is one of."""
     seconds = max(0.0, value.total_seconds())
     for length, unit in _STEPS:
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"
+    if seconds < 1:
+        return f"{int(seconds * 1000)} ms"
     return f"{seconds:.1f} s" if seconds < 10 else f"{int(seconds)} s"
 
 

@@ -6,13 +6,15 @@ Served as a file of its own that may do nothing at all, should a browser ever ta
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
+from http import HTTPStatus
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
 
-from api.dashboard.lookup import find, missing
+from api.dashboard.lookup import find
 from api.dashboard.session import SignedIn
 from api.parts import Parts, PartsOf
+from api.problems import Problem
 from worker.errors import ContentChanged, ObjectMissing
 from worker.scan import PROMOTED, Promoted, Scan
 
@@ -39,17 +41,22 @@ def can_be_shown(scan: Scan) -> bool:
 
 
 @router.get("/scans/{scan_id}/picture")
-async def picture(scan_id: str, request: Request, session: SignedIn, parts: PartsOf) -> Response:
+async def picture(scan_id: str, _session: SignedIn, parts: PartsOf) -> Response:
     """The image itself, in bounded memory; 404 where there is none that may be shown."""
     scan = await parts.in_thread(find, parts, scan_id)
-    if scan is None or scan.promoted is None or not can_be_shown(scan):
-        return missing(request, session)
+    if scan.promoted is None or not can_be_shown(scan):
+        raise _nothing()
     try:
         chunks = await parts.in_store_thread(_opened, parts, scan.promoted)
-    except (ObjectMissing, ContentChanged):  # erased meanwhile, or somebody else's doing
-        return missing(request, session)
+    except (ObjectMissing, ContentChanged) as fault:  # erased meanwhile, or somebody else's doing
+        raise _nothing() from fault
     headers = _HEADERS | {"Content-Length": str(scan.promoted.size)}
     return StreamingResponse(_sent(parts, chunks), media_type=scan.promoted.type, headers=headers)
+
+
+def _nothing() -> Problem:
+    expected = "a scan whose promoted object is an image that was made anew"
+    return Problem(HTTPStatus.NOT_FOUND, "no_picture", "There is no picture to show.", expected=expected)
 
 
 def _opened(parts: Parts, made: Promoted) -> Generator[bytes, None, None]:

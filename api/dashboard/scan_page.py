@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.dashboard import timeline, words
-from api.dashboard.lookup import find, missing
+from api.dashboard.lookup import find
 from api.dashboard.pages import page
 from api.dashboard.picture import can_be_shown
 from api.dashboard.session import Session, SignedIn
@@ -39,8 +39,6 @@ def show(
 ) -> Response:
     """The page of a scan, as it stands now; `fault` says what could not be done."""
     scan = find(parts, scan_id)
-    if scan is None:
-        return missing(request, session)
     with parts.database.read() as connection:
         story = timeline.of(events.of(connection, scan.id))
         deliveries = delivery_log.page(connection, delivery_log.Wanted(scan_id=scan.id), _DELIVERIES)

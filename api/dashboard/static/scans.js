@@ -20,6 +20,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     // A page of ours that says what could not be done.
     const page = new DOMParser().parseFromString(detail.serverResponse, "text/html");
     detail.shouldSwap = page.querySelector("#scan, #run") !== null;
+    detail.isError = !detail.shouldSwap;
   } else if (detail.requestConfig.elt.matches("[data-live]")) {
     // What is the same stays: no picture is loaded again, and no screen reader starts over.
     const live = detail.requestConfig.elt;
