@@ -10,7 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, docs, health, openapi, operations, parts, problems, scans, uploads, webhooks
+from api import direct_uploads, docs, health, openapi, operations, parts, problems, rescans, scans, uploads, webhooks
 from api.bodies import SmallBodies
 from api.dashboard import actions, bulk, faults, login, overview, picture, scan_list, scan_page, static_files
 from api.dashboard.security import SecurityHeaders
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, operations, scans, health):
+    for module in (direct_uploads, uploads, operations, rescans, scans, health):
         app.include_router(module.router)
     for page in (docs, login, overview, scan_list, bulk, scan_page, picture, actions):
         app.include_router(page.router)

@@ -23,6 +23,7 @@ from worker.intake import Intake
 from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
+from worker.rescans import Rescans
 from worker.settings import Settings
 from worker.store.database import Database
 
@@ -45,6 +46,7 @@ class Parts:
     intake: Intake
     direct_uploads: DirectUploads
     operations: Operations
+    rescans: Rescans
     hints: Hints
     waiting: Waiting
     session_secret: str = field(repr=False)
@@ -92,6 +94,7 @@ def make(settings: Settings) -> Parts:
         intake=Intake(database, objects, queue, policies, settings),
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
         operations=Operations(database, objects, queue, settings),
+        rescans=Rescans(database, queue),
         hints=Hints(queue, policies),
         waiting=Waiting(database),
         session_secret=sessions.signing_secret(database),

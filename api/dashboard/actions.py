@@ -32,6 +32,12 @@ async def retry(scan_id: str, request: Request, session: Confirmed, parts: Parts
     return await _done(parts.operations.retry, scan_id, request, session, parts, decision)
 
 
+@router.post("/scans/{scan_id}/rescan")
+async def rescan(scan_id: str, request: Request, session: Confirmed, parts: PartsOf, decision: Decision) -> Response:
+    """Look at the promoted bytes with today's signatures."""
+    return await _done(parts.rescans.ask, scan_id, request, session, parts, decision)
+
+
 @router.post("/scans/{scan_id}/release")
 async def release(
     scan_id: str,

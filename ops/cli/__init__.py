@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import lazaretto_client
-from ops.cli import installation, keys, policy, reconcile, scans, services, submit, system, webhooks
+from ops.cli import installation, keys, policy, reconcile, rescan, scans, services, submit, system, webhooks
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("submit")(submit.submit)
+scans.app.command("rescan")(rescan.rescan)
 app.add_typer(scans.app, name="scans")
 app.add_typer(services.app, name="services")
 app.add_typer(keys.app, name="keys")

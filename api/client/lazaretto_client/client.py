@@ -70,11 +70,11 @@ class Lazaretto:
         headers = {"Idempotency-Key": idempotency_key or _new_key()}
         if metadata is None:  # the name stands in the path, whatever it holds
             body: Raw | Form = Raw(source, content_type)
-            answer = self._transport.ask("PUT", f"/v1/uploads/{_segment(name)}", headers=headers, body=body)
+            answer = self._transport.ask("PUT", f"/v1/uploads/{segment(name)}", headers=headers, body=body)
         else:
             body = Form({"metadata": json.dumps(metadata)}, source, name, content_type)
             answer = self._transport.ask("POST", "/v1/uploads", headers=headers, body=body)
-        return _read(answer, Scan.of)
+        return read(answer, Scan.of)
 
     def upload_direct(
         self,
@@ -95,7 +95,7 @@ class Lazaretto:
             raise ValueError("a direct upload announces its size, expected a file, bytes, or a stream that can seek")
         name = source.name if filename is None else filename
         kind = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        wanted = _given(filename=name, content_type=kind, size=source.size, metadata=metadata)
+        wanted = given(filename=name, content_type=kind, size=source.size, metadata=metadata)
         url, fields, key = self._promise(wanted, idempotency_key or _new_key())
         self._transport.post_to_store(url, Form(fields, source, name, None if "Content-Type" in fields else kind))
         return self.enqueue(key)
@@ -110,9 +110,9 @@ class Lazaretto:
         idempotency_key: str | None = None,
     ) -> Scan:
         """Have an object scanned that lies in the quarantine bucket, under `incoming/` and your service's name."""
-        wanted = _given(key=key, filename=filename, content_type=content_type, metadata=metadata)
+        wanted = given(key=key, filename=filename, content_type=content_type, metadata=metadata)
         headers = {"Idempotency-Key": idempotency_key or _new_key()}
-        return _read(self._transport.ask("POST", "/v1/scans", headers=headers, content=wanted), Scan.of)
+        return read(self._transport.ask("POST", "/v1/scans", headers=headers, content=wanted), Scan.of)
 
     def get(self, scan_id: str) -> Scan:
         """One scan, as it is now."""
@@ -146,9 +146,9 @@ class Lazaretto:
         """Some scans, newest first; `cursor` is the `next_cursor` of the page before. Times need a time zone."""
         statuses = [status] if isinstance(status, str) else list(status)
         times = {name: each.isoformat() for name, each in (("since", since), ("until", until)) if each}
-        query = _given(service=service, sha256=sha256, cursor=cursor, limit=limit, **times)
+        query = given(service=service, sha256=sha256, cursor=cursor, limit=limit, **times)
         query |= {name: each for name, each in (("id", list(ids)), ("status", statuses)) if each}
-        return _read(self._transport.ask("GET", "/v1/scans", params=query), Page.of)
+        return read(self._transport.ask("GET", "/v1/scans", params=query), Page.of)
 
     def scans(self, **wanted: Any) -> Iterator[Scan]:
         """All scans, newest first, page after page. What they are narrowed to, as for `page`; `limit` is a page's."""
@@ -161,16 +161,16 @@ class Lazaretto:
 
     def events(self, scan_id: str) -> list[Transition]:
         """The story of a scan, oldest first."""
-        answer = self._transport.ask("GET", f"/v1/scans/{_segment(scan_id)}/events")
-        return _read(answer, lambda said: [Transition.of(each) for each in said["items"]])
+        answer = self._transport.ask("GET", f"/v1/scans/{segment(scan_id)}/events")
+        return read(answer, lambda said: [Transition.of(each) for each in said["items"]])
 
     def content_url(self, scan_id: str) -> str:
         """An address of the promoted file that works for a minute or so, for whoever has it.
 
         Raises `Problem` 409 where nothing is promoted (retryable while undecided), 410 once the bytes are deleted.
         """
-        answer = self._transport.ask("GET", f"/v1/scans/{_segment(scan_id)}/content")
-        return _read(answer, lambda _said: answer.headers["Location"])
+        answer = self._transport.ask("GET", f"/v1/scans/{segment(scan_id)}/content")
+        return read(answer, lambda _said: answer.headers["Location"])
 
     def download(self, scan_id: str, target: Target) -> Scan:
         """Fetch the promoted file into a path, which appears when it is whole, or a binary stream.
@@ -191,19 +191,19 @@ class Lazaretto:
 
     def erase(self, scan_id: str) -> None:
         """Delete the bytes, wherever they are and at any status; the record stays. Safe to repeat."""
-        self._transport.ask("DELETE", f"/v1/scans/{_segment(scan_id)}")
+        self._transport.ask("DELETE", f"/v1/scans/{segment(scan_id)}")
 
     def _promise(self, wanted: Mapping[str, Any], idempotency_key: str) -> tuple[str, dict[str, str], str]:
         """Where to post which fields before the file, and the key that it will have."""
         headers = {"Idempotency-Key": idempotency_key}
         answer = self._transport.ask("POST", "/v1/uploads/presigned", headers=headers, content=wanted)
-        return _read(answer, lambda said: (said["url"], dict(said["fields"]), said["key"]))
+        return read(answer, lambda said: (said["url"], dict(said["fields"]), said["key"]))
 
     def _scan(self, scan_id: str, **query: Any) -> Scan:
-        return _read(self._transport.ask("GET", f"/v1/scans/{_segment(scan_id)}", params=query), Scan.of)
+        return read(self._transport.ask("GET", f"/v1/scans/{segment(scan_id)}", params=query), Scan.of)
 
 
-def _read(answer: httpx.Response, make: Callable[[Any], T]) -> T:
+def read(answer: httpx.Response, make: Callable[[Any], T]) -> T:
     """What the answer says. Raises `Problem` where it is not what this API says."""
     try:
         return make(answer.json() if answer.content else {})
@@ -212,11 +212,11 @@ def _read(answer: httpx.Response, make: Callable[[Any], T]) -> T:
         raise Problem(answer.status_code, "unexpected_answer", detail) from fault
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
     """One segment of a path, whatever it holds; undecodable names of files keep their bytes (PEP 383)."""
     quoted = quote(text, safe="", errors="surrogateescape")
     return quoted.replace(".", "%2E") if text in (".", "..") else quoted  # a path of dots would be resolved

@@ -117,6 +117,18 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the way along all scans, and how many on it were meant. `next_cursor` goes on; None at the end."""
+
+    count: int
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        return cls(int(record["count"]), record.get("next_cursor"))
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One step in the story of a scan."""
 
