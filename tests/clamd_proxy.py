@@ -22,6 +22,7 @@ class ClamdProxy:
         parts = urlsplit(address)
         self._real = (parts.hostname or "", parts.port or 0)
         self._down_until = 0.0
+        self.sound = False  # once it is, no file is fatal to it any more
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     @property
@@ -58,7 +59,7 @@ class ClamdProxy:
         seen = b""
         while data := client.recv(65536):
             seen = (seen + data)[-65536 - len(HOLDS) :]
-            if CRASHES in seen:
+            if CRASHES in seen and not self.sound:
                 self._down_until = time.monotonic() + _DOWN_SECONDS
                 return
             if HOLDS in seen:

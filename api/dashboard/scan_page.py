@@ -17,9 +17,10 @@ from api.dashboard.session import Session, SignedIn
 from api.dashboard.whereabouts import LABELS, SENTENCES, bytes_of, label
 from api.parts import Parts, PartsOf
 from worker.scan import HELD, PROMOTED, Scan, Status
-from worker.store import delivery_log, events
+from worker.store import delivery_log, events, rescans
 
 router = APIRouter(include_in_schema=False)
+_QUICK, _SLOW = 1, 10  # seconds after which the page looks again: while something goes on, and once it has ended
 _DELIVERIES = 20  # that are shown: one for each decision
 
 
@@ -41,6 +42,7 @@ def show(
     scan = find(parts, scan_id)
     with parts.database.read() as connection:
         story = timeline.of(events.of(connection, scan.id))
+        rescan = rescans.get(connection, scan.id)
         deliveries = delivery_log.page(connection, delivery_log.Wanted(scan_id=scan.id), _DELIVERIES)
     retention = parts.policies.of(scan.service).retention
     known = {
@@ -48,16 +50,19 @@ def show(
         "fault": fault,
         "label": label(scan),
         "names": LABELS,
+        "why": _why(scan),
         "promoted": scan.status in PROMOTED,
         "sentence": SENTENCES[scan.status],
         "words": words,
         "place": bytes_of(scan, retention),
         "story": story,
+        "rescan": rescan,
+        "seconds": _QUICK if rescan or not scan.status.ended else _SLOW,
         "deliveries": deliveries,
         "metadata": legible_json(scan.metadata),
         "picture": can_be_shown(scan),
     }
-    return page(request, "scan.html", session, status, **known, **_possible(scan))
+    return page(request, "scan.html", session, status, **known, **_possible(scan), can_rescan=scan.status in PROMOTED and not rescan)
 
 
 def legible_json(value: dict[str, Any]) -> str:
@@ -70,12 +75,21 @@ def _escaped(character: str) -> str:
     return json.dumps(character)[1:-1]
 
 
+def _why(scan: Scan) -> list[tuple[str, list[str]]]:
+    """The codes of what keeps it from being clean or stopped a worker, each with every message."""
+    said: dict[str, list[str]] = {}
+    for reason in scan.reasons:
+        said.setdefault(reason.code, []).append(reason.message)
+    if scan.error:
+        said.setdefault(scan.error["code"], []).append(scan.error["message"])
+    return list(said.items())
+
+
 def _possible(scan: Scan) -> dict[str, bool]:
     """What an operator can do about it now."""
     held = scan.status in HELD and scan.quarantine_key is not None
     return {
         "can_retry": held,
         "can_release": held and scan.status is Status.UNSCANNABLE,
-        "can_rescan": scan.status in PROMOTED,
         "can_erase": scan.status is not Status.ERASED,
     }
