@@ -10,10 +10,35 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import direct_uploads, docs, health, openapi, operations, parts, problems, rescans, scans, uploads, webhooks
+from api import (
+    direct_uploads,
+    docs,
+    health,
+    metrics,
+    openapi,
+    operations,
+    parts,
+    problems,
+    rescans,
+    scans,
+    uploads,
+    webhooks,
+)
 from api.bodies import SmallBodies
-from api.dashboard import actions, bulk, faults, login, overview, picture, scan_list, scan_page, static_files
+from api.dashboard import (
+    actions,
+    bulk,
+    faults,
+    login,
+    machinery,
+    overview,
+    picture,
+    scan_list,
+    scan_page,
+    static_files,
+)
 from api.dashboard.security import SecurityHeaders
+from api.measured import Measured
 from api.methods import Methods
 from api.protocol import guard_connections
 from api.requests import RequestIds
@@ -30,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.parts = held = parts.make(settings or load())
+        telemetry.started("api")
         asyncio.get_running_loop().set_default_executor(held.threads)
         try:
             guard_connections()
@@ -53,15 +79,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, operations, rescans, scans, health):
+    for module in (direct_uploads, uploads, operations, rescans, scans, health, metrics):
         app.include_router(module.router)
-    for page in (docs, login, overview, scan_list, bulk, scan_page, picture, actions):
+    for page in (docs, login, overview, machinery, scan_list, bulk, scan_page, picture, actions):
         app.include_router(page.router)
     app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)
     problems.install(app)
     faults.install(app)
     app.add_middleware(SmallBodies)
+    app.add_middleware(Measured)
     app.add_middleware(Methods, router=app.router)
     openapi.install(app)
     app.add_middleware(LastAnswers, stopping=stopping)

@@ -12,12 +12,14 @@ from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
+from api.scrapes import Scrapes
 from api.waiting import Waiting
-from worker import migrations, services, sessions, signing
+from worker import metric_files, migrations, services, sessions, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.direct_uploads import DirectUploads
 from worker.errors import Permanent
+from worker.exposition import Machine, Together
 from worker.hints import Hints
 from worker.intake import Intake
 from worker.operations import Operations
@@ -25,6 +27,7 @@ from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.rescans import Rescans
 from worker.settings import Settings
+from worker.standing import Standing
 from worker.store.database import Database
 
 P = ParamSpec("P")
@@ -50,6 +53,8 @@ class Parts:
     hints: Hints
     waiting: Waiting
     session_secret: str = field(repr=False)
+    standing: Standing
+    scrapes: Scrapes
     threads: ThreadPoolExecutor
     store_threads: ThreadPoolExecutor
 
@@ -65,6 +70,7 @@ class Parts:
     def close(self) -> None:
         self.store_threads.shutdown(cancel_futures=True)
         self.threads.shutdown(cancel_futures=True)
+        self.standing.close()
         self.queue.close()
         self.quotas.close()
         self.database.close()
@@ -72,6 +78,7 @@ class Parts:
 
 def make(settings: Settings) -> Parts:
     """Put the parts together. Raises `Permanent` where the database is not up to date."""
+    metric_files.share(settings.metrics_dir)
     database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
     if migrations.pending(database):
         raise Permanent("the database is not up to date", expected="`lazaretto migrate`, once, before the start")
@@ -84,6 +91,7 @@ def make(settings: Settings) -> Parts:
     policies = Policies(settings.policy_file)
     signing.ensure_all(database, policies)
     quotas = Quotas(settings.redis_url.get_secret_value())
+    standing = Standing(database, objects, queue, settings)
     return Parts(
         settings=settings,
         database=database,
@@ -98,6 +106,8 @@ def make(settings: Settings) -> Parts:
         hints=Hints(queue, policies),
         waiting=Waiting(database),
         session_secret=sessions.signing_secret(database),
+        standing=standing,
+        scrapes=Scrapes(Together(Machine(policies), standing)),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
         store_threads=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
     )

@@ -20,7 +20,7 @@ from worker import media_types
 from worker.operations import Order
 from worker.scan import PROMOTED, Mover, Scan, Status
 from worker.services import Caller
-from worker.store import events, scans
+from worker.store import events, listing, scans
 from worker.views import ScanView
 
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
@@ -55,6 +55,15 @@ Moment = Annotated[
 ]
 
 
+def _recordable(text: str) -> str:
+    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError("expected text without NUL and halves of surrogate pairs, which no record has")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_recordable)]
+
+
 class ListQuery(BaseModel):
     """What a list is narrowed to."""
 
@@ -72,24 +81,62 @@ class ListQuery(BaseModel):
     )
     since: Moment | None = Field(None, description="Arrived at this moment or later.")
     until: Moment | None = Field(None, description="Arrived before this moment.")
+    reason: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9_]{1,64}$",
+        description="With this code among its reasons, or as the error that it failed with.",
+        examples=["type_mismatch"],
+    )
+    signature: Line | None = Field(
+        None, min_length=1, max_length=255, description="With this very signature.", examples=["Eicar-Test-Signature"]
+    )
+    type: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9!#$&^_.+/-]{3,255}$",
+        description="Of this type, as detected.",
+        examples=["image/jpeg"],
+    )
+    name: Line | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Whose file's name begins so; capital letters count.",
+        examples=["holiday"],
+    )
     cursor: str | None = Field(
         None, pattern=UUID, description="`next_cursor` of the page before.", examples=[EXAMPLE_ID]
     )
     limit: int = Field(50, ge=1, le=200, description="How many scans on one page, at most.", examples=[50])
 
+    def wanted(self, service: str | None) -> scans.Filter:
+        """As the store has it; `service`: of those that the caller sees."""
+        return scans.Filter(
+            ids=tuple(self.id),
+            statuses=tuple(dict.fromkeys(self.status)),
+            service=service,
+            sha256=self.sha256,
+            since=self.since,
+            until=self.until,
+            reason=self.reason,
+            signature=self.signature,
+            type=self.type,
+            name=self.name,
+        )
+
 
 @router.get("", responses=documented())
 def list_scans(query: Annotated[ListQuery, Query()], caller: Reader, parts: PartsOf) -> ScanPage:
-    """Scans, newest first. A service sees its own, whatever it asks for. Scope: `read`."""
+    """Scans, newest first. A service sees its own, whatever it asks for. Scope: `read`.
+
+    A page may be shorter than its limit, also empty, where few scans meet several conditions at once: `next_cursor`
+    leads on, and is null at the end.
+    """
     service = query.service if caller.sees("") else caller.service
     if query.service not in (None, service):
         return ScanPage(items=[], next_cursor=None)
-    wanted = scans.Filter(tuple(query.id), tuple(query.status), service, query.sha256, query.since, query.until)
     with parts.database.read() as connection:
-        found = scans.page(connection, wanted, before=query.cursor, limit=query.limit + 1)
-    shown = found[: query.limit]
-    more = len(found) > query.limit
-    return ScanPage(items=[ScanView.of(scan) for scan in shown], next_cursor=shown[-1].id if more else None)
+        page = listing.page(connection, query.wanted(service), before=query.cursor, limit=query.limit)
+    return ScanPage(items=[ScanView.of(scan) for scan in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{scan_id}", responses=documented(HTTPStatus.NOT_FOUND))

@@ -18,6 +18,7 @@ from api.parts import Parts, PartsOf
 from api.problems import documented
 from worker.body import UploadStalled
 from worker.idempotency import Claim
+from worker.instruments import Way
 from worker.intake import Incoming
 from worker.services import Caller
 from worker.views import ScanView
@@ -70,7 +71,7 @@ async def upload_form(request: Request, response: Response, caller: Submitter, c
     stream = _counted(request, caller, claim, parts)
     form = UploadForm(kind, stream, parts.settings.max_metadata_bytes)
     await _in_time(form.open(), parts.settings.upload_idle_timeout)
-    incoming = _incoming(request, caller, form.filename, form.declared_type, None)
+    incoming = _incoming(request, caller, Way.FORM, form.filename, form.declared_type, None)
     return await _receive(parts, incoming, form.body(), form.metadata, claim, response)
 
 
@@ -84,7 +85,7 @@ async def upload_raw(
     filename: _Filename, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
 ) -> ScanView:
     """Upload a file as the body itself. The name is recorded, and never a path: anything goes. Scope: `submit`."""
-    incoming = _incoming(request, caller, filename, request.headers.get("content-type"), _announced(request))
+    incoming = _incoming(request, caller, Way.RAW, filename, request.headers.get("content-type"), _announced(request))
     return await _receive(parts, incoming, _counted(request, caller, claim, parts), dict, claim, response)
 
 
@@ -110,7 +111,9 @@ async def _in_time(head: Coroutine[Any, Any, None], seconds: float) -> None:
         raise UploadStalled from None
 
 
-def _incoming(request: Request, caller: Caller, filename: str, declared: str | None, size: int | None) -> Incoming:
+def _incoming(
+    request: Request, caller: Caller, way: Way, filename: str, declared: str | None, size: int | None
+) -> Incoming:
     return Incoming(
         service=caller.service,
         actor=caller.actor,
@@ -118,6 +121,7 @@ def _incoming(request: Request, caller: Caller, filename: str, declared: str | N
         declared_type=declared,
         size=size,
         request_id=request.state.request_id,
+        way=way,
     )
 
 

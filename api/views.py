@@ -12,7 +12,7 @@ from worker.views import ScanView
 
 
 class ScanPage(BaseModel):
-    """Some scans, newest first."""
+    """Some scans, newest first; fewer than asked for are the last only where `next_cursor` is null."""
 
     items: list[ScanView]
     next_cursor: str | None = Field(

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,9 +17,11 @@ import redis
 from sqlalchemy import select
 
 from worker import api_keys, clock, migrations
-from worker.adapters.object_store import ObjectStore
+from worker.adapters.object_store import ObjectStore, Place
 from worker.adapters.task_queue import BULK, RESCAN_TASK, SCAN_TASK, SCANS, TaskQueue
+from worker.backfill import Backfill
 from worker.direct_uploads import Announced, DirectUploads
+from worker.instruments import Way
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
 from worker.operations import Operations
@@ -37,13 +39,14 @@ from worker.tasks import Parts
 KEY = "test-key"
 _ROUNDS = 8
 SERVICE = "default"
+LEGACY = "test-legacy"  # a bucket that is not ours
 
 
 def incoming(
     filename: str = "file.txt", declared: str | None = None, size: int | None = None, service: str = SERVICE
 ) -> Incoming:
     """An upload, of the default service unless another is named."""
-    return Incoming(service, f"service:{service}", filename, declared, size, "request-1")
+    return Incoming(service, f"service:{service}", filename, declared, size, "request-1", Way.RAW)
 
 
 async def chunks(data: bytes, size: int = 65536) -> AsyncIterator[bytes]:
@@ -132,6 +135,27 @@ class System:
         with closing(Quotas(self.settings.redis_url.get_secret_value())) as quotas:
             said = Announced(SERVICE, "service:default", "request-1", filename)
             return self.direct_uploads(quotas).enqueue(key, said)
+
+    def legacy_bucket(self) -> str:
+        """A bucket that was there before us."""
+        with suppress(
+            self.objects._s3.exceptions.BucketAlreadyExists, self.objects._s3.exceptions.BucketAlreadyOwnedByYou
+        ):
+            self.objects._s3.create_bucket(Bucket=LEGACY)
+        return LEGACY
+
+    def backfill(self, source: Place, service: str = SERVICE) -> Backfill:
+        policies = Policies(self.settings.policy_file)
+        parts = (self.database, self.objects, self.queue, policies, self.settings)
+        return Backfill(*parts, source=source, service=service)
+
+    def upload_long_ago(self, data: bytes, filename: str) -> Scan:
+        """A file that lies in the bucket of somebody else's, put on record."""
+        source = Place(self.legacy_bucket(), f"{uuid4()}/{filename}")
+        self.objects.put(*source, data)
+        for _ in self.backfill(source).run("operator:test"):
+            pass
+        return self.newest()
 
     def upload(
         self, data: bytes, filename: str = "file.txt", declared: str | None = None, service: str = SERVICE

@@ -10,15 +10,16 @@ Use cases       `intake` (with `body`: the stream from the client, `quarantine`:
                 `sources` tells where), `pipeline` (the whole path, top to bottom), `sweep` (recovery), `reconcile`
                 (buckets against database), `operations` (what owners and operators ask for), `services`, `api_keys`
                 and `quotas` (who may ask, for what, and how often), `deliver` (webhooks, one after the other),
-                `webhooks` (what operators ask for about them)
+                `webhooks` (what operators ask for about them), `rollup` (what ended is counted) and `stats` (and told;
+                with `statistics`: the shapes, and `tally`: the counting)
 Steps           `handover` (to the queue), `seal` (a direct upload, out of its service's hands), `inspect` (with
                 `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy`
 Who has a scan  `custody` (taken and given back; with `gate`: may one be begun now? and `setback`: what follows a
                 fault), `lease` (held, renewed, over)
 Webhooks        `store.outbox` (each end of a decision puts one on record), `hints` (there is something to deliver),
                 `signing`, `sweep_webhooks` (what a hint was lost for), `adapters.receiver` (whom we do not trust)
-The outside     `adapters` (S3, clamd, Celery, receivers), `store` (database), `migrations`, `settings`, `telemetry`,
-                `clock`
+The outside     `adapters` (S3, clamd, Celery, receivers), `store` (database), `migrations`, `settings` (with
+                `production`: what is too weak for it), `telemetry`, `clock`
 Entry points    `tasks`: the worker's process, where the parts are put together (those that look into files by
                 `assembly`, which `lazaretto policy explain` shares); `stopping`: how it ends; `notifier`: the process
                 that delivers webhooks

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from worker import metrics
 from worker.adapters.clamd import Endpoint
 from worker.adapters.object_store import ObjectStore
 from worker.inspect import Inspector
-from worker.sandbox import Sandbox
+from worker.sandbox import Kill, Sandbox
 from worker.scanners import Scanners
 from worker.settings import Environment, Settings
 from worker.store.database import Database
 
 
 def make_sandbox(settings: Settings) -> Sandbox:
-    """A sandbox that insists, in production, on every layer of confinement."""
+    """A sandbox that insists, in production, on every layer of confinement; what it kills is counted."""
+    metrics.sandbox_begun(Kill)
     return Sandbox(
         memory=settings.sandbox_memory,
         seconds=settings.sandbox_seconds,
         output=settings.sandbox_output,
         every_layer=settings.env is Environment.PRODUCTION,
+        on_kill=metrics.sandbox_killed,
     )
 
 

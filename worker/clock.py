@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from uuid_utils import uuid7
 
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)  # no fraction of which is lost
 _ahead = timedelta()  # how far the clock that we follow is ahead of this machine's
 
 
@@ -42,10 +43,10 @@ def new_id() -> str:
 
 def first_id(moment: datetime) -> str:
     """The lowest id of a moment's millisecond."""
-    digits = f"{max(0, int(moment.timestamp() * 1000)):012x}"[:12]
+    digits = f"{max(0, (moment - _EPOCH) // _MILLISECOND):012x}"[:12]
     return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
 
 
 def moment_of(scan_id: str) -> datetime:
     """The millisecond that an id carries."""
-    return datetime.fromtimestamp(int(scan_id.replace("-", "")[:12], 16) / 1000, UTC)
+    return _EPOCH + int(scan_id.replace("-", "")[:12], 16) * _MILLISECOND

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from worker import clock, setback, telemetry
+from worker import clock, metrics, setback, telemetry
 from worker.errors import DatabaseUnavailable, LeaseLost, Unavailable
 from worker.gate import Gate
+from worker.instruments import Attempt
 from worker.retries import Pace
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
@@ -83,6 +84,7 @@ class Custody:
             setback.record(self._database, scan, fault, self.actor, self._pace)
         except LeaseLost:
             telemetry.warn(Log.LEASE_LOST)
+            metrics.attempted(Attempt.LOST)
             self._make_way(scan)
 
     def _make_way(self, scan: Scan) -> None:
@@ -96,7 +98,8 @@ class Custody:
         if scan is None or scan.status is not Status.QUEUED:
             return False
         pause = self._pace.pause(scan.setbacks, random.random())  # noqa: S311 - only jitter
-        telemetry.warn(Log.SCAN_POSTPONED, scan_id=scan_id, error=obstacle.message, seconds=pause)
+        said = {"scan_id": scan_id, "request_id": scan.request_id, "error": obstacle.message, "seconds": pause}
+        telemetry.warn(Log.SCAN_POSTPONED, **said)
         return claims.postpone(connection, scan_id, clock.now() + timedelta(seconds=pause), setback.told(obstacle))
 
     def _in_a_lease(self) -> datetime:

@@ -10,20 +10,22 @@ from __future__ import annotations
 import random
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 
 import structlog
 from sqlalchemy import Connection
 
-from worker import clock, telemetry
+from worker import clock, metrics, telemetry
 from worker.adapters.receiver import Answer, Receivers
 from worker.hints import Hints
+from worker.instruments import Delivered
 from worker.policies import Policies
 from worker.retries import doubling
 from worker.settings import Settings
 from worker.signing import signature
 from worker.store import endpoints, outbox, webhook_secrets
-from worker.store.database import Database
+from worker.store.database import Database, after_commit
 from worker.store.endpoints import Endpoint
 from worker.store.outbox import Delivery, DeliveryStatus
 from worker.telemetry import Log
@@ -91,6 +93,7 @@ class Deliverer:
                     telemetry.say(Log.WEBHOOK_DELIVERED, seconds=answer.seconds)
                 else:
                     self._set_back(connection, delivery, answer, endpoint)
+            metrics.delivered(Delivered.FAILED if answer.error else Delivered.DELIVERED)
 
     def _headers(self, delivery: Delivery, moment: datetime) -> dict[str, str]:
         """As Standard Webhooks has them; the moment is the attempt's, against replays."""
@@ -111,6 +114,7 @@ class Deliverer:
         now = clock.now()
         if answer.gone or delivery.type == outbox.TEST or now >= delivery.tried_since + self._patience:
             if outbox.end(connection, delivery, DeliveryStatus.GIVEN_UP):
+                after_commit(connection, partial(metrics.delivered, Delivered.GIVEN_UP))
                 told = telemetry.warn if delivery.type == outbox.TEST else telemetry.alarm
                 told(Log.WEBHOOK_GIVEN_UP, error=answer.error, attempts=delivery.attempts + 1)
             return
@@ -150,4 +154,5 @@ class Deliverer:
 
     def _give_up_untried(self, connection: Connection, service: str, why: str) -> None:
         if number := outbox.give_up_untried(connection, service, clock.now() - self._patience):
+            after_commit(connection, partial(metrics.delivered, Delivered.GIVEN_UP, number))
             telemetry.alarm(Log.WEBHOOK_GIVEN_UP, service=service, untried=number, error=why)

@@ -15,13 +15,14 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from worker import clock, telemetry
+from worker import clock, metrics, telemetry
 from worker.adapters.object_store import Form, ObjectInfo, ObjectStore, Place
 from worker.adapters.task_queue import TaskQueue
 from worker.body import check_size
 from worker.errors import LazarettoError
 from worker.handover import hand_over
 from worker.idempotency import UNCLAIMED, Claim
+from worker.instruments import Way
 from worker.intake import LONGEST_TYPE, recordable
 from worker.keys import default_prefix, is_incoming_of, is_promised, promised_key, sealed_key
 from worker.policies import Policies
@@ -185,7 +186,8 @@ class DirectUploads:
         limits = self._policies.of(announced.service).limits
         self._quotas.take_bytes(announced.service, limits, found.size)
         now = clock.now()
-        values = {"source_key": key, "source_etag": found.etag, "enqueued_at": now, "tidy_at": now + self._lease}
+        moments = {"queued_at": now, "enqueued_at": now, "tidy_at": now + self._lease}
+        values = {"source_key": key, "source_etag": found.etag, **moments}
         scan = self._new(announced, clock.new_id(), Status.QUEUED, **values)
         cause = Cause(Mover.SERVICE, f"{found.size} bytes are there", announced.actor)
         try:
@@ -206,6 +208,7 @@ class DirectUploads:
 
     def _accepted(self, scan: Scan, found: ObjectInfo) -> None:
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=found.size)
+        metrics.taken_in(scan.service, Way.DIRECT, found.size)
         hand_over(self._database, self._queue, scan)
 
     def _new(self, announced: Announced, scan_id: str, status: Status, **values: Any) -> Scan:

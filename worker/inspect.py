@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker import media_types
-from worker.adapters.object_store import ObjectStore
+from worker import media_types, metrics
+from worker.adapters.object_store import ObjectStore, Place
 from worker.decide import Findings
 from worker.errors import ContentChanged, SandboxFailed
+from worker.instruments import Step
 from worker.pixels import Pixels
 from worker.policy import Policy
 from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, Sniffed, Treatment
@@ -72,29 +73,33 @@ class Inspector:
         """Bytes that nobody has looked at yet, frozen, and their SHA-256. Raises as `fetch` does."""
         file = self._scratch(size)
         try:
-            hashed, left = hashlib.sha256(), size
-            for chunk in self._objects.fetch(bucket or self._bucket, key, etag):
-                check()
-                hashed.update(chunk)
-                left -= len(chunk)
-                if left < 0:
-                    raise ContentChanged
-                file.write(chunk)
-            if left:
-                raise ContentChanged
-            file.freeze()
+            with metrics.step(Step.FETCH):
+                return file, self._fill(file, Place(bucket or self._bucket, key), size, etag, check)
         except BaseException:
             file.close()
             raise
-        return file, hashed.hexdigest()
+
+    def _fill(self, file: Scratch, place: Place, size: int, etag: str, check: Callable[[], None]) -> str:
+        hashed, left = hashlib.sha256(), size
+        for chunk in self._objects.fetch(*place, etag):
+            check()
+            hashed.update(chunk)
+            left -= len(chunk)
+            if left < 0:
+                raise ContentChanged
+            file.write(chunk)
+        if left:
+            raise ContentChanged
+        file.freeze()
+        return hashed.hexdigest()
 
     def inspect(self, file: Scratch, scan: Scan, policy: Policy) -> Inspection:
         """Look at a fetched file from every side. Raises what the scanner and the sandbox raise."""
-        sniffed = self._sandbox.sniff(file.descriptor)
+        sniffed = self._sniff(file)
         if sniffed.exhausting and sniffed.closed:
             closed = _findings(scan, sniffed.type, sniffed.also, [], [sniffed.closed])
             return Inspection(closed, scanner=None)
-        scanning = self._side_by_side.submit(self._scanners.examine, file.descriptor, file.size)
+        scanning = self._side_by_side.submit(self._scan, file)
         picture: Picture | None = None
         try:
             detected = media_types.meant(scan.declared_type, scan.filename, sniffed.type)
@@ -111,6 +116,14 @@ class Inspector:
         refusals = [each for each in (sniffed.closed, remade) if isinstance(each, Refused)]
         return Inspection(_findings(scan, detected, sniffed.also, examined, refusals), examined[0].scanner, picture)
 
+    def _sniff(self, file: Scratch) -> Sniffed:
+        with metrics.step(Step.SNIFF):
+            return self._sandbox.sniff(file.descriptor)
+
+    def _scan(self, file: Scratch) -> Examination:
+        with metrics.step(Step.SCAN):
+            return self._scanners.examine(file.descriptor, file.size)
+
     def interrupt(self) -> None:
         """End whatever `inspect` or `remake` wait for; they raise. From another thread."""
         self._scanners.interrupt()
@@ -122,7 +135,8 @@ class Inspector:
         with ExitStack() as unless_kept:
             target = unless_kept.enter_context(self._scratch(file.size))
             try:
-                outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits, treatment)
+                with metrics.step(Step.IMAGE):
+                    outcome = self._sandbox.reencode(file.descriptor, target.descriptor, media_type, limits, treatment)
             except SandboxFailed as fault:
                 if overflow := target.overflow(beside=file.size):
                     raise overflow from fault
@@ -137,11 +151,11 @@ class Inspector:
 
     def _examine_again(self, picture: Picture) -> Examination:
         """The decoder may have been hijacked: what it made is looked at like anything from outside."""
-        sniffed = self._sandbox.sniff(picture.file.descriptor)
+        sniffed = self._sniff(picture.file)
         if sniffed != Sniffed(picture.type):
             found = " and ".join((sniffed.type, *sniffed.also))
             raise SandboxFailed(f"the re-encoded image is {found}, expected {picture.type}; trying again can help")
-        return self._scanners.examine(picture.file.descriptor, picture.file.size)
+        return self._scan(picture.file)
 
     def _scratch(self, expected_size: int) -> Scratch:
         return Scratch(expected_size, memory_limit=self._memory_limit, directory=self._scratch_dir)

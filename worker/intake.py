@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from worker import clock, telemetry
+from worker import clock, metrics, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.body import Body, FileTooLarge
@@ -22,6 +22,7 @@ from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, St
 from worker.handover import hand_over
 from worker.hints import Hints
 from worker.idempotency import UNCLAIMED, Claim
+from worker.instruments import Way
 from worker.keys import default_prefix, sealed_key
 from worker.policies import Policies
 from worker.quarantine import QuarantineWriter
@@ -52,6 +53,7 @@ class Incoming:
     declared_type: str | None
     size: int | None  # bytes, where the client announced it
     request_id: str
+    way: Way
 
     def fields(self, metadata: dict[str, Any]) -> dict[str, Any]:
         """What the client said of the file: the same again is the same request."""
@@ -91,7 +93,9 @@ class Intake:
             content = await writer.close()
             tidy_at = self._in_a_lease() if self._may_land_twice(time.monotonic() - begun) else None
             fields = incoming.fields(metadata())
-            return await asyncio.to_thread(self._accept, scan, content, fields, tidy_at, claim)
+            accepted = await asyncio.to_thread(self._accept, scan, content, fields, tidy_at, claim)
+            metrics.taken_in(accepted.service, incoming.way, content.size)
+            return accepted
         except BaseException as fault:  # also a cancelled request: nothing may stay behind
             await asyncio.shield(self._give_up(scan, writer, fault))
             if isinstance(fault, ObjectMissing):  # whoever gave the upload up has thrown its parts away

@@ -25,7 +25,7 @@ def promised_key(service: str, scan_id: str) -> str:
 
 def is_promised(scan: Scan) -> bool:
     """Was its place promised before there were bytes?"""
-    return scan.source_key == promised_key(scan.service, scan.id)
+    return not scan.source_bucket and scan.source_key == promised_key(scan.service, scan.id)
 
 
 def is_incoming_of(service: str, key: str) -> bool:

@@ -106,7 +106,8 @@ class Lease:
                     return
                 pause = self._seconds / 3
             except LazarettoError as fault:  # the lease runs on; perhaps the next renewal works
-                telemetry.warn(Log.LEASE_NOT_RENEWED, scan_id=self._scan.id, error=fault.message)
+                said = {"scan_id": self._scan.id, "request_id": self._scan.request_id, "error": fault.message}
+                telemetry.warn(Log.LEASE_NOT_RENEWED, **said)
                 pause = self._seconds / 15
 
     def _renew(self) -> bool:

@@ -7,11 +7,11 @@ scanner and no sandbox, and never holds a file.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_init, setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
-from worker import signing, telemetry
+from worker import metric_files, signing, telemetry
 from worker.adapters.addresses import networks
 from worker.adapters.receiver import Receivers
 from worker.adapters.task_queue import NOTIFY_TASK, TaskQueue, make_celery
@@ -66,10 +66,18 @@ def notify(service: str) -> None:
         telemetry.alarm(Log.WEBHOOKS_LEFT, service=service, error=fault.message, left_to="sweeper")
 
 
+@celeryd_init.connect
+def _log_as_json(instance: Any, **_signal: object) -> None:
+    """From the first line on: Celery's banner is no JSON."""
+    telemetry.configure()
+    instance.quiet = True
+
+
 @worker_init.connect
 def _start(**_signal: object) -> None:
     global _parts  # Celery hands tasks nothing but their arguments
-    telemetry.configure()  # Celery asks for that only later
+    telemetry.started("notifier")
+    metric_files.share(_settings.metrics_dir)
     _parts = Parts(_settings)
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import structlog
 
-from worker import telemetry
+from worker import metrics, telemetry
 from worker.custody import Claim, Custody
 from worker.decide import decide
 from worker.errors import ContentChanged, ObjectMissing, Permanent, ReencodingChanged, SandboxFailed
 from worker.inspect import Inspection, Inspector, Picture
+from worker.instruments import Attempt, Step
 from worker.keys import clean_key
 from worker.lease import Lease
 from worker.policies import Policies
@@ -106,12 +107,14 @@ class Pipeline:
             def bytes_to_promote() -> Scratch:
                 return proven or self._made_again(scan, policy, lease, desk)
 
-            try:
-                self._settler.settle(scan, None if scan.recalled else _key(scan), lease, bytes_to_promote, resumed)
-            except ContentChanged:
-                scan = self._condemned(scan)
-                self._settler.delete(_key(scan), lease)
-            self._sealer.remove_source(scan, lease)
+            with metrics.step(Step.SETTLE):
+                try:
+                    key = None if scan.recalled else _key(scan)
+                    self._settler.settle(scan, key, lease, bytes_to_promote, resumed)
+                except ContentChanged:
+                    scan = self._condemned(scan)
+                    self._settler.delete(_key(scan), lease)
+                self._sealer.remove_source(scan, lease)
             self._finish(scan)
 
     def _examine(
@@ -122,7 +125,8 @@ class Pipeline:
         if isinstance(fetched, Reason):
             return scan, Verdict(fetched.status, (fetched,)), None
         scan, file = fetched
-        inspection = self._inspector.inspect(file, scan, policy)
+        with metrics.step(Step.INSPECT):
+            inspection = self._inspector.inspect(file, scan, policy)
         picture = inspection.picture and desk.enter_context(inspection.picture.file)
         lease.check()
         return scan, self._verdict(scan, policy, inspection), picture or file
@@ -130,7 +134,8 @@ class Pipeline:
     def _fetched(self, scan: Scan, policy: Policy, lease: Lease, desk: ExitStack) -> tuple[Scan, Scratch] | Reason:
         """The exact bytes that the verdict will be about; or why there will be no look at them."""
         if scan.source_key is not None and not scan.sealed:
-            return self._sealer.seal(scan, policy.max_size, lease, desk)
+            with metrics.step(Step.SEAL):
+                return self._sealer.seal(scan, policy.max_size, lease, desk)
         try:
             return scan, desk.enter_context(self._inspector.fetch(_content(scan), lease.check))
         except ContentChanged:
@@ -191,6 +196,7 @@ class Pipeline:
         target = scan.verdict or Status.UNSCANNABLE
         key = scan.quarantine_key if scan.held else None
         ended = self._move(scan, target, _summary(target, scan.reasons), quarantine_key=key, error=None, setbacks=0)
+        metrics.attempted(Attempt.ENDED)
         telemetry.say(Log.SCAN_ENDED, status=ended.status.value, attempts=ended.attempts, size=ended.size)
 
     def _move(self, scan: Scan, target: Status, why: str, **values: Any) -> Scan:

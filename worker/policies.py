@@ -42,6 +42,11 @@ class Policies:
         """The rules for a service."""
         return self.file.of(service)
 
+    @property
+    def is_refused(self) -> bool:
+        """Has the file been changed for one that is not in force?"""
+        return bool(self.file) and self._fault is not None
+
     def check(self) -> str:
         """Which policy is in force. Raises `PolicyFault` where the file has been changed for one that is not."""
         in_force = self.file.fingerprint

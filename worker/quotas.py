@@ -18,7 +18,7 @@ from limits.errors import StorageError
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from worker import clock, telemetry
+from worker import clock, metrics, telemetry
 from worker.errors import LazarettoError
 from worker.policy import LimitPolicy
 from worker.telemetry import Log
@@ -110,6 +110,7 @@ class Quotas:
     def _asked(self, ask: Callable[[], T], otherwise: T) -> T:
         """The answer; `otherwise` while Redis is away. Of many callers one asks again whether it still is."""
         if time.monotonic() < self._away_until:
+            metrics.limits_not_counted()
             return otherwise
         if self._is_away:
             self._away_until = time.monotonic() + _AWAY_SECONDS
@@ -120,6 +121,7 @@ class Quotas:
             if not self._is_away:
                 telemetry.warn(Log.LIMITS_NOT_COUNTED, error=str(fault))
             self._is_away = True
+            metrics.limits_not_counted()
             return otherwise
         self._is_away, self._away_until = False, 0.0
         return answer

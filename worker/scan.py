@@ -34,6 +34,8 @@ class Status(StrEnum):
 
 PENDING = frozenset({Status.RECEIVING, Status.QUEUED, Status.SCANNING, Status.SETTLING})
 PROMOTED = frozenset({Status.CLEAN, Status.RELEASED})
+# What examining a file ends in. Other ends are somebody's decision, or come before anybody looked.
+OUTCOMES = frozenset({Status.CLEAN, Status.INFECTED, Status.REJECTED, Status.UNSCANNABLE, Status.FAILED})
 HELD = frozenset({Status.UNSCANNABLE, Status.FAILED})  # in quarantine until somebody decides, or retention ends
 
 
@@ -213,6 +215,7 @@ class Scan:
     token: str | None = None
     lease_until: datetime | None = None
     due_at: datetime | None = None
+    queued_at: datetime | None = None  # since when this decision waits; None: it never did
     enqueued_at: datetime | None = None
     tidy_at: datetime | None = None  # when the sweeper looks, after the end, that the buckets hold what they should
     finished_at: datetime | None = None

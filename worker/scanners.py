@@ -156,8 +156,8 @@ class Scanners:
         """Canaries and signatures, on record either way. Raises `ScannerUnavailable`, also for a blind scanner."""
         try:
             info = self._described(endpoint.version())
-            _fly_canaries(endpoint)
-            _check_reach(endpoint, min(self._largest(), LARGEST))
+            fly_canaries(endpoint)
+            check_reach(endpoint, min(self._largest(), LARGEST))
         except Transient as fault:
             self._distrust(endpoint)
             self._report(endpoint, None, fault.message)
@@ -209,7 +209,7 @@ class Scanners:
             telemetry.alarm(Log.SCANNER_REFUSED, scanner=endpoint.address, error=detail)
 
 
-def _fly_canaries(endpoint: Endpoint) -> None:
+def fly_canaries(endpoint: Endpoint) -> None:
     for canary in CANARIES:
         data = canary.data()
         with Scratch(len(data), memory_limit=len(data), directory=None) as file:
@@ -222,7 +222,7 @@ def _fly_canaries(endpoint: Endpoint) -> None:
             )
 
 
-def _check_reach(endpoint: Endpoint, largest: int) -> None:
+def check_reach(endpoint: Endpoint, largest: int) -> None:
     """Before it costs a service a file that its policy takes."""
     if not endpoint.takes(largest, _CANARY_SECONDS):
         raise ScannerUnavailable(

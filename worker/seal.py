@@ -1,8 +1,9 @@
-"""Step: take a direct upload out of its service's hands, before anybody looks at it.
+"""Step: take a direct upload out of its service's hands, or a copy of what was there before us, before anybody looks.
 
-What lies under `incoming/` can be written by others at any time. So it is copied inside the store, pinned to the ETag
-it had when it was enqueued, to a key that only we write; that copy is fetched, hashed and put on record. An ETag alone
-proves nothing, the SHA-256 is of the copy: whatever the service writes from then on is not what the verdict is about.
+What lies under `incoming/`, or in a bucket that is not ours, can be written by others at any time. So it is copied
+inside the store, pinned to the ETag it had when it was enqueued, to a key that only we write; that copy is fetched,
+hashed and put on record. An ETag alone proves nothing, the SHA-256 is of the copy: whatever others write from then on
+is not what the verdict is about.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ class Sealer:
         """
         if scan.source_key is None:
             raise Permanent(f"the record of {scan.id} does not say where its bytes are")
-        source = Place(self._quarantine, scan.source_key)
+        source = Place(scan.source_bucket or self._quarantine, scan.source_key)
         found = self._objects.head(*source)
         if found is None:
-            self._objects.check(self._quarantine)  # some stores say so where the whole bucket is missing
+            self._objects.check(source.bucket)  # some stores say so where the whole bucket is missing
         if found is None or found.etag != scan.source_etag:
             return _changed()
         if found.size > max_size:

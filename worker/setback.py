@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from worker import clock, retries, telemetry
+from worker import clock, metrics, retries, telemetry
 from worker.errors import Internal, LazarettoError, ReencodingChanged
+from worker.instruments import Attempt
 from worker.retries import Again, Enough, Pace
 from worker.scan import Cause, Mover, Scan, Status
 from worker.store import claims
@@ -70,6 +71,8 @@ def _repeat_settling(connection: Connection, scan: Scan, fault: Exception, secon
 
 
 def _log(scan: Scan, fault: Exception, decision: Again | Enough) -> None:
+    over = isinstance(decision, Enough) and scan.status is not Status.SETTLING
+    metrics.attempted(Attempt.FAILED if over else Attempt.POSTPONED)
     trace = None if isinstance(fault, LazarettoError) else fault
     seconds = decision.seconds if isinstance(decision, Again) else None
     if scan.status is Status.SETTLING:

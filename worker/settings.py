@@ -15,6 +15,8 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from worker import production
+
 MIB = 1024 * 1024
 _SCANNER_ADDRESS = re.compile(r"unix:///.+|tcp://(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -33,7 +35,13 @@ class Settings(BaseSettings):
     Times are in seconds, sizes in bytes. Raises `pydantic.ValidationError` naming every fault at once.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LAZARETTO_", env_file=".env", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LAZARETTO_",
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # it holds secrets, and faults end up in logs
+    )
 
     NECESSARY: ClassVar[frozenset[str]] = frozenset({"database_url", "redis_url", "clamd"})  # in production
 
@@ -50,6 +58,10 @@ class Settings(BaseSettings):
     clamd: Annotated[tuple[str, ...], NoDecode] = ("unix:///run/clamav/clamd.ctl",)
     policy_file: Path = REPOSITORY / "ops" / "policy.toml"
     bootstrap_api_key: SecretStr | None = None
+
+    metrics_dir: Path | None = Field(
+        None, description="what the processes of this machine count is kept here; None: each counts for itself"
+    )
 
     # Intake
     part_size: int = Field(8 * MIB, ge=5 * MIB, description="one part of a large upload; S3's minimum is 5 MiB")
@@ -170,11 +182,12 @@ class Settings(BaseSettings):
         if self.NECESSARY - self.model_fields_set:
             named = [f"LAZARETTO_{name.upper()}" for name in sorted(self.NECESSARY)]
             faults.append(f"{', '.join(named[:-1])} and {named[-1]} must be set")
-        if "@" not in self.redis_url.get_secret_value():
-            faults.append("LAZARETTO_REDIS_URL has no password, expected redis://:password@host:port/0")
+        faults += production.faults_of_redis(self.redis_url.get_secret_value())
+        faults += production.faults_of_database(self.database_url.get_secret_value())
         key = self.bootstrap_api_key
-        if key is not None and len(key.get_secret_value()) < 32:
-            faults.append("LAZARETTO_BOOTSTRAP_API_KEY is short, expected at least 32 characters")
+        faults += production.faults_of_key(key.get_secret_value() if key else None)
+        faults += production.faults_of_public_url(self.s3_public_url)
+        faults += production.faults_of_networks(self.webhook_allowed_networks)
         if self.quarantine_bucket == self.clean_bucket:
             faults.append("quarantine and clean are one bucket, expected two")
         return faults

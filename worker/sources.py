@@ -1,4 +1,4 @@
-"""Where a direct upload came from: an object under `incoming/`, which others can write at any time."""
+"""Where a file came from that did not pass through us: an object that others can write at any time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ def remove(objects: ObjectStore, bucket: str, scan: Scan) -> None:
     """Delete what the service put there for this scan; nothing where its bytes came through intake.
 
     A promised place is this scan's for ever, whatever lies there by now. Under a name of its own the service may have
-    written the next file meanwhile, which is another scan's: it stays. Raises `StoreUnavailable`.
+    written the next file meanwhile, which is another scan's: it stays. What a backfill found in a bucket of somebody
+    else's is never touched. Raises `StoreUnavailable`.
     """
-    if scan.source_key is None:
+    if scan.source_key is None or scan.source_bucket:
         return
     if is_promised(scan):
         objects.delete(bucket, scan.source_key)

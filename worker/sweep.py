@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from worker import clock, telemetry
+from worker import clock, metrics, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue, line_of
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
 from worker.idempotency import KEPT
 from worker.policies import Policies
+from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
 from worker.store import backlog, events, scans, sessions
@@ -53,6 +54,7 @@ class Swept:
     notified: int = 0  # services whose webhooks were due
     forgotten: int = 0  # deliveries that were kept for long enough
     sessions_over: int = 0  # of operators who were logged in to the dashboard
+    rolled_up: int = 0  # hours that are over, counted for good
 
 
 class Sweeper:
@@ -70,6 +72,7 @@ class Sweeper:
         self._policies, self._settings = policies, settings
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._tidier = Tidier(database, objects, settings)
+        self._rollups = RollUps(database)
         self._webhooks = WebhookSweeper(database, queue, policies, settings)
         self._rescans = RescanSweeper(database, queue, settings)
         self._patient_until = 0.0  # monotonic: until then no lease is ended
@@ -81,17 +84,19 @@ class Sweeper:
         recovery = (self._end_leases, self._give_up_uploads, self._enqueue, self._notify)
         bulk = (self._end_rescans, self._enqueue_rescans)
         forgetting = (self._forget_keys, self._forget, self._end_sessions)
-        steps = (*recovery, *bulk, self._expire, self._tidy, self._abort_stale, *forgetting)
+        steps = (*recovery, *bulk, self._expire, self._tidy, self._abort_stale, *forgetting, self._count)
         for step in steps:
             try:
                 step(swept)
             except Exception as fault:  # noqa: BLE001 - raised at the end
                 faults.append(fault)
+        metrics.swept(asdict(swept))
         if any(asdict(swept).values()):
             telemetry.say(Log.SWEPT, **asdict(swept))
         if faults:
             self._bear(faults)
             raise faults[0]
+        metrics.sweep_ended(clock.now().timestamp())
         return swept
 
     def _bear(self, faults: list[Exception]) -> None:
@@ -109,7 +114,9 @@ class Sweeper:
         over = backlog.lost_workers(clock.now())
         for scan in self._found(over):
             if scan.attempts < self._settings.max_attempts:
-                values = {"token": None, "lease_until": None, "enqueued_at": None}
+                values: dict[str, Any] = {"token": None, "lease_until": None, "enqueued_at": None}
+                if scan.source_bucket:  # a copy of it may still be on its way to quarantine
+                    values["tidy_at"] = clock.now() + self._lease
                 swept.leases_ended += self._move(scan, Status.QUEUED, _LOST, over, **values)
                 continue
             why = self._gave_up_because(scan)
@@ -152,7 +159,7 @@ class Sweeper:
                 raise
             except LazarettoError as fault:
                 faults.append(fault)
-                telemetry.alarm(Log.TIDY_FAILED, scan_id=scan.id, error=fault.message)
+                telemetry.alarm(Log.TIDY_FAILED, scan_id=scan.id, request_id=scan.request_id, error=fault.message)
                 self._put_off(scan)
             if len(faults) == _FAULTS:
                 break
@@ -192,15 +199,16 @@ class Sweeper:
         """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""
         for bulk in (False, True):
             for _ in range(_MOST_BATCHES):
-                if self._enqueue_some(swept, bulk=bulk) < _BATCH:
+                limit = min(_BATCH, self._queue.room()) if bulk else _BATCH
+                if self._enqueue_some(swept, limit, bulk=bulk) < _BATCH:
                     break
 
-    def _enqueue_some(self, swept: Swept, *, bulk: bool) -> int:
+    def _enqueue_some(self, swept: Swept, limit: int, *, bulk: bool) -> int:
         """Of one queue; how many."""
         now = clock.now()
         lost_before = self._lost_before(now, bulk=bulk)
         with self._database.write() as connection:
-            ids = backlog.take_unqueued(connection, now, lost_before, _BATCH, bulk=bulk)
+            ids = backlog.take_unqueued(connection, now, lost_before, limit, bulk=bulk)
         for at, scan_id in enumerate(ids):
             try:
                 self._queue.enqueue(scan_id, bulk=bulk)
@@ -233,6 +241,10 @@ class Sweeper:
     def _forget(self, swept: Swept) -> None:
         """Webhooks that are history."""
         swept.forgotten += self._webhooks.forget()
+
+    def _count(self, swept: Swept) -> None:
+        """What has ended since, for statistics."""
+        swept.rolled_up += self._rollups.keep()
 
     def _found(self, condition: ColumnElement[bool]) -> list[Scan]:
         with self._database.read() as connection:

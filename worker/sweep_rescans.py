@@ -15,7 +15,6 @@ from worker.store.rescans import Rescan
 from worker.telemetry import Log
 
 _BATCH = 500
-_MOST_IN_LINE = 5000  # in Redis, however many millions are asked for; they are handed over as the line gets shorter
 
 
 class RescanSweeper:
@@ -44,7 +43,7 @@ class RescanSweeper:
 
         Raises `QueueUnavailable`.
         """
-        handed_over, room = 0, _MOST_IN_LINE - self._queue.waiting(BULK)
+        handed_over, room = 0, self._queue.room()
         while handed_over < room:
             ids = self._take(min(_BATCH, room - handed_over))
             self._hand_over(ids)

@@ -6,9 +6,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown, worker_ready
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
 
-from worker import stopping, telemetry
+from worker import metric_files, metrics, stopping, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import RESCAN_TASK, SCAN_TASK, TaskQueue, make_celery
 from worker.assembly import make_inspector, make_sandbox, make_scanners
@@ -96,10 +103,18 @@ def _unless_the_database_is_away(work: Callable[[str], None], scan_id: str) -> N
         telemetry.alarm(Log.SCAN_LEFT, scan_id=scan_id, error=fault.message, left_to="sweeper")
 
 
+@celeryd_init.connect
+def _log_as_json(instance: Any, **_signal: object) -> None:
+    """From the first line on: Celery's banner is no JSON."""
+    telemetry.configure()
+    instance.quiet = True
+
+
 @worker_init.connect
 def _look_at_the_sandbox(**_signal: object) -> None:
     """Before anything else. A missing layer ends the worker in production, and is said in development."""
-    telemetry.configure()  # Celery asks for that only later
+    telemetry.started("worker")
+    metric_files.share(load().metrics_dir)
     sandbox = make_sandbox(load())
     try:
         missing = sandbox.missing_layers()
@@ -107,6 +122,7 @@ def _look_at_the_sandbox(**_signal: object) -> None:
         raise SystemExit(f"The worker does not start: {fault.message}") from fault
     finally:
         sandbox.close()
+    metrics.layers_missing(len(missing))
     if missing:
         telemetry.alarm(Log.SANDBOX_WEAK, missing=list(missing))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from enum import StrEnum
+from importlib.metadata import version
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -14,6 +16,7 @@ from structlog.typing import Processor
 class Log(StrEnum):
     """The events that may be logged. An operator searches for these words."""
 
+    STARTED = "started"
     UPLOAD_ACCEPTED = "upload_accepted"
     UPLOAD_REFUSED = "upload_refused"
     UPLOAD_BROKEN_OFF = "upload_broken_off"
@@ -29,6 +32,7 @@ class Log(StrEnum):
     RESCAN_POSTPONED = "rescan_postponed"
     RESCAN_FAILED = "rescan_failed"
     RECALLED = "recalled"
+    BACKFILLED = "backfilled"
     PROMOTED_DIFFERS = "promoted_differs"
     LEASE_LOST = "lease_lost"
     LEASE_NOT_RENEWED = "lease_not_renewed"
@@ -53,6 +57,7 @@ class Log(StrEnum):
     RETRY_ORDERED = "retry_ordered"
     RELEASE_ORDERED = "release_ordered"
     REQUEST_FAILED = "request_failed"
+    NOT_MEASURED = "not_measured"
 
 
 _SHARED: tuple[Processor, ...] = (
@@ -76,8 +81,25 @@ def configure() -> None:
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.JSONRenderer(),
     ]
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=renderers))
+    named = (structlog.stdlib.add_logger_name, *_SHARED)  # the name tells theirs from ours
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=named, processors=renderers))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
+    _take_over("uvicorn")
+    _take_over("uvicorn.error")
+
+
+def _take_over(name: str) -> None:
+    """The logger of a library that has set up a form of its own by now."""
+    theirs = logging.getLogger(name)
+    theirs.handlers.clear()
+    theirs.setLevel(logging.NOTSET)
+    theirs.propagate = True
+
+
+def started(process: str) -> None:
+    """Say which of our processes begins its work here."""
+    say(Log.STARTED, process=process, version=version("lazaretto"), pid=os.getpid())
 
 
 def say(event: Log, **details: object) -> None:

@@ -117,6 +117,11 @@ class Narrowing(BaseModel):
         ids = [("id", ", ".join(self.id))] if self.id else []
         return ids + [(name, value) for name, value in pairs if value is not None]
 
+    def field(self, name: str) -> str:
+        """A moment as a form's field of the type `datetime-local` holds it, in UTC."""
+        moment: datetime | None = getattr(self, name)
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if moment else ""
+
     def fields(self, **changes: Any) -> list[tuple[str, str]]:
         """Names and values as an address or a form holds them, with other values for some; None leaves one out."""
         pairs = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from worker.scan import Event
 
@@ -16,7 +15,7 @@ class Step:
     """An event, and the time since the one before."""
 
     event: Event
-    after: timedelta | None  # None: it is the first
+    after: float | None  # seconds; None: it is the first
     opens: bool  # does a further decision begin here?
 
 
@@ -39,4 +38,4 @@ def of(events: Sequence[Event]) -> Timeline:
 def _step(event: Event, before: Event | None) -> Step:
     if before is None:
         return Step(event, None, opens=False)
-    return Step(event, event.at - before.at, opens=event.decision != before.decision)
+    return Step(event, (event.at - before.at).total_seconds(), opens=event.decision != before.decision)

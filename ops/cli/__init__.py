@@ -5,7 +5,24 @@ from __future__ import annotations
 import typer
 
 import lazaretto_client
-from ops.cli import installation, keys, policy, reconcile, rescan, scans, services, submit, system, webhooks
+from ops.cli import (
+    backfill,
+    doctor,
+    erase,
+    installation,
+    keys,
+    metrics,
+    policy,
+    reconcile,
+    release,
+    rescan,
+    retry,
+    scans,
+    services,
+    submit,
+    system,
+    webhooks,
+)
 from worker.errors import LazarettoError
 
 app = typer.Typer(
@@ -16,15 +33,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("submit")(submit.submit)
-scans.app.command("rescan")(rescan.rescan)
 app.add_typer(scans.app, name="scans")
+scans.app.command("retry")(retry.retry)
+scans.app.command("rescan")(rescan.rescan)
+scans.app.command("release")(release.release)
+scans.app.command("erase")(erase.erase)
 app.add_typer(services.app, name="services")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(webhooks.app, name="webhooks")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
+app.command("metrics")(metrics.metrics)
+app.command("backfill")(backfill.backfill)
 app.command("reconcile")(reconcile.reconcile)
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import lazaretto_client
-from lazaretto_client import Operator
+from lazaretto_client import Lazaretto
 from ops.cli import many, tables
 from ops.cli.client import connect
 from ops.cli.system import seconds
@@ -55,7 +55,7 @@ def rescan(
             _rescan_all(lazaretto, wanted, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
-def _rescan_some(lazaretto: Operator, ids: list[str], *, dry_run: bool, as_json: bool) -> None:
+def _rescan_some(lazaretto: Lazaretto, ids: list[str], *, dry_run: bool, as_json: bool) -> None:
     asked, faults = list[dict[str, Any]](), list[lazaretto_client.Problem]()
     for scan_id in dict.fromkeys(ids):
         try:
@@ -71,7 +71,7 @@ def _rescan_some(lazaretto: Operator, ids: list[str], *, dry_run: bool, as_json:
     raise typer.Exit(1 if faults else 0)
 
 
-def _rescan_all(lazaretto: Operator, wanted: dict[str, Any], *, dry_run: bool, yes: bool, as_json: bool) -> None:
+def _rescan_all(lazaretto: Lazaretto, wanted: dict[str, Any], *, dry_run: bool, yes: bool, as_json: bool) -> None:
     with many.bar("counting", None):
         number = sum(step.count for step in lazaretto.rescan_all(**wanted, dry_run=True))
     said = {"count": number, "asked": 0, "dry_run": dry_run, "interrupted": False}

@@ -1,19 +1,20 @@
-"""`lazaretto scans`: look at what happened."""
+"""`lazaretto scans`: look at what happened. What operators do about it has modules of its own."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from lazaretto_client import Lazaretto
 from ops.cli import tables
 from ops.cli.client import connect
 from ops.cli.system import seconds
 
-app = typer.Typer(help="Look at scans.", no_args_is_help=True)
+app = typer.Typer(help="Look at scans, and act on them.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -24,18 +25,33 @@ def list_scans(
     since: Annotated[
         float | None, typer.Option(parser=seconds, metavar="PERIOD", help="Arrived within: 30m, 2h.")
     ] = None,
+    reason: Annotated[str | None, typer.Option(help="Only with this code: of a reason, or of the error.")] = None,
+    signature: Annotated[str | None, typer.Option(help="Only with this very signature.")] = None,
+    kind: Annotated[str | None, typer.Option("--type", help="Only of this type, as detected.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only files whose name begins so.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print the page as JSON.")] = False,
 ) -> None:
     """Scans, newest first."""
     begin = datetime.now(UTC) - timedelta(seconds=since) if since else None
     with connect(retries=0) as lazaretto:
-        page = lazaretto.page(status=status or (), service=service, sha256=sha256, since=begin, limit=limit)
-    items = [dict(scan.raw) for scan in page.items]
+        wanted = {"service": service, "sha256": sha256, "reason": reason, "signature": signature, "since": begin}
+        items, cursor = _newest(lazaretto, limit, status=status or (), type=kind, name=name, **wanted)
     if as_json:
-        typer.echo(json.dumps({"items": items, "next_cursor": page.next_cursor}, indent=2))
+        typer.echo(json.dumps({"items": items, "next_cursor": cursor}, indent=2))
     else:
         tables.show(items, tables.console())
+
+
+def _newest(lazaretto: Lazaretto, limit: int, **wanted: Any) -> tuple[list[dict[str, Any]], str | None]:
+    """So many scans, if there are, from as many pages as it takes; and the cursor of what comes next."""
+    items: list[dict[str, Any]] = []
+    page = lazaretto.page(limit=limit, **wanted)
+    while True:
+        items += [dict(scan.raw) for scan in page.items]
+        if len(items) == limit or page.next_cursor is None:
+            return items, page.next_cursor
+        page = lazaretto.page(limit=limit - len(items), cursor=page.next_cursor, **wanted)
 
 
 @app.command("show")

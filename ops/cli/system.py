@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from worker import migrations, telemetry
+from worker import metric_files, migrations, telemetry
 from worker import sweep as sweeping
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
@@ -47,6 +47,7 @@ def sweep(
     """Recover what was lost on the way: once, or with --every for ever. Any number may run."""
     telemetry.configure()
     settings = load()
+    metric_files.share(settings.metrics_dir)
     objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
     policies = Policies(settings.policy_file)
     with (
@@ -57,6 +58,7 @@ def sweep(
         if every is None:
             _report(sweeper.sweep(), as_json)
         else:
+            telemetry.started("sweeper")
             _sweep_on(sweeper, every)
 
 

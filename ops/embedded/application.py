@@ -16,7 +16,8 @@ _BULK_NICENESS = 10
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
 _WEBHOOKS = "LAZARETTO_WEBHOOK_"
 _NOTIFIED = frozenset(  # all else that the notifier knows
-    f"LAZARETTO_{name}" for name in ("ENV", "HOME", "DATABASE_URL", "REDIS_URL", "POLICY_FILE", "CONNECT_TIMEOUT")
+    f"LAZARETTO_{name}"
+    for name in ("ENV", "HOME", "METRICS_DIR", "DATABASE_URL", "REDIS_URL", "POLICY_FILE", "CONNECT_TIMEOUT")
 )
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (where one connects to what listens everywhere)
 

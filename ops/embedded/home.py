@@ -51,6 +51,13 @@ class Home:
         """Where the children's output goes, a file each."""
         return self.path / "logs"
 
+    def metrics(self) -> Path:
+        """Where processes keep what they count; empty, as Prometheus expects of what starts anew."""
+        folder = self.path / "metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        private_folder(folder)
+        return folder
+
     def ports(self, names: Iterable[str]) -> dict[str, int]:
         """A free port for each name; the same ones as last time if they are still free."""
         chosen = choose(names, self._recall().get("ports"))

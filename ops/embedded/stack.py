@@ -49,7 +49,8 @@ def _serve(supervisor: Supervisor, home: Home, wishes: Wishes) -> None:
     servers = compose(home, wishes, say)
     stop_seconds = wishes.given("LAZARETTO_STOP_SECONDS") or _STOP_SECONDS
     fixed = {"LAZARETTO_HOME": str(home.path), "LAZARETTO_HOST": host, "LAZARETTO_PORT": str(port)}
-    variables = complete(wishes, fixed | {"LAZARETTO_STOP_SECONDS": stop_seconds} | servers.settings)
+    fixed |= {"LAZARETTO_STOP_SECONDS": stop_seconds, "LAZARETTO_METRICS_DIR": str(home.metrics())}
+    variables = complete(wishes, fixed | servers.settings)
     write_stack_env(home.path / "stack.env", variables)
 
     supervisor.launch(*servers.services)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from uuid import uuid4
 
 import pytest
 from PIL import Image
@@ -27,6 +28,7 @@ from tests.later import MALWARE, known_malware
 from tests.system import Calendar, System, incoming
 from worker import clock
 from worker.adapters import object_store
+from worker.adapters.object_store import Place
 from worker.canaries import eicar, encrypted_zip
 from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
@@ -54,6 +56,7 @@ class File:
     name: str
     outcome: Status
     direct: bool = False  # written into the store by its service
+    old: bool = False  # in a bucket that was there before us
 
 
 class Injected(Exception):
@@ -75,6 +78,7 @@ FILES = {
     "held": File(encrypted_zip(), "secret.zip", Status.UNSCANNABLE),
     "direct": File(PDF, "direct.pdf", Status.CLEAN, direct=True),
     "direct in parts": File(PDF.ljust(SMALL_PART + 1), "large.pdf", Status.CLEAN, direct=True),
+    "backfilled": File(PDF, "old.pdf", Status.CLEAN, old=True),
     "direct and held": File(encrypted_zip(), "secret.zip", Status.UNSCANNABLE, direct=True),
 }
 
@@ -102,6 +106,8 @@ def system(system: System, monkeypatch: pytest.MonkeyPatch) -> System:
 
 
 def _upload(system: System, file: File) -> str:
+    if file.old:
+        return system.upload_long_ago(file.data, file.name).id
     take_in = system.upload_direct if file.direct else system.upload
     return take_in(file.data, file.name).id
 
@@ -347,6 +353,30 @@ def test_a_storm_of_redeliveries(system: System, calendar: Calendar) -> None:
     system.recover(calendar)
     assert audit(system.database, system.objects, system.settings, outcomes) == []
     assert {system.scan(scan_id).attempts for scan_id in outcomes} == {1}
+
+
+def test_a_backfill_that_is_killed_anywhere_is_made_good_by_the_next(system: System, calendar: Calendar) -> None:
+    bucket, folder = system.legacy_bucket(), uuid4()
+
+    def put(number: int) -> Place:
+        source = Place(bucket, f"{folder}/{number}/")
+        for name in ("a.pdf", "b.pdf"):
+            system.objects.put(bucket, source.key + name, PDF)
+        return source
+
+    points = effects.recorded(system.objects, partial(_backfill, system, put(0)))
+    for number, point in enumerate(points, 1):
+        source = put(number)
+        assert _killed(system, point, partial(_backfill, source=source)), point
+        _backfill(system, source)
+    system.recover(calendar)
+    _judge(system, {}, Status.CLEAN)
+    assert len(system.all()) == 2 * (1 + len(points))
+
+
+def _backfill(system: System, source: Place) -> None:
+    for _ in system.backfill(source).run("operator:test"):
+        pass
 
 
 def _ask(system: System, scan_id: str) -> None:

@@ -23,7 +23,7 @@ CELERY = str(Path(sys.executable).parent / "celery")
 COMMAND = [sys.executable, "-c", WITHOUT_LANDLOCK, CELERY, "-A", "worker.tasks", "worker", "--concurrency", "1"]
 NOWHERE = {
     "LAZARETTO_DATABASE_URL": "sqlite:///lazaretto.db",
-    "LAZARETTO_REDIS_URL": "redis://:password@127.0.0.1:9/0",
+    "LAZARETTO_REDIS_URL": "redis://:4c9d1e7a35f802b6@127.0.0.1:9/0",
     "LAZARETTO_CLAMD": "unix:///nonexistent/clamd",
 }
 

@@ -37,3 +37,10 @@ def test_the_first_id_of_a_moment_is_not_above_any_of_it() -> None:
     moment = clock.moment_of(made)
     assert clock.first_id(moment) <= made < clock.first_id(moment + timedelta(milliseconds=1))
     assert len(clock.first_id(moment)) == len(made)
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 1_001, 1_767_225_600_001, 1_767_225_600_257, 2**41 - 1])
+def test_an_id_gives_its_very_millisecond_back(milliseconds: int) -> None:
+    """Floating point would lose one in a hundred."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    assert clock.moment_of(clock.first_id(moment)) == moment

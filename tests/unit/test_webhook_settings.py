@@ -13,7 +13,7 @@ from worker.settings import Settings
 SOUND: dict[str, Any] = {
     "env": "production",
     "database_url": "postgresql://lazaretto@db/lazaretto",
-    "redis_url": "rediss://:secret@redis:6380/0",
+    "redis_url": "rediss://:4c9d1e7a35f802b6-secret@redis:6380/0",
 }
 
 

@@ -71,6 +71,7 @@ class Listed(NamedTuple):
     key: str
     size: int  # bytes
     modified: datetime
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,7 @@ class ObjectStore:
             pages = self._s3.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=bucket, Prefix=prefix, PaginationConfig=paging):
                 for item in page.get("Contents", []):
-                    yield Listed(item["Key"], item["Size"], item["LastModified"])
+                    yield Listed(item["Key"], item["Size"], item["LastModified"], item.get("ETag", ""))
 
     def top_level(self, bucket: str) -> Iterator[str]:
         """What the keys of a bucket begin with, up to and including their first slash; whole where they have none."""

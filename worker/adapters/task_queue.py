@@ -23,6 +23,7 @@ RESCAN_TASK = "lazaretto.rescan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
 _HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
+_MOST_BULK = 10_000  # in line: of the millions that may wait, Redis holds no more (1 KB each)
 _MOST_HINTS = 1000  # in line: a notifier that is away for days must not find Redis full of them, nor do workers
 _AWAY_SECONDS = 5.0  # how long a queue that did not answer is not asked
 # How long a process that replaces another may take to start. After its own 4 s Celery kills it and begins again: on a
@@ -119,6 +120,11 @@ class TaskQueue:
     def waiting(self, queue: str = SCANS) -> int:
         """How many tasks of a queue no worker has taken yet. Raises `QueueUnavailable`."""
         return int(self._ask("llen", queue))
+
+    def room(self) -> int:
+        """How many more bulk tasks the line takes; the sweeper hands over the others as it gets shorter. Raises
+        `QueueUnavailable`."""
+        return max(0, _MOST_BULK - self.waiting(BULK))
 
     def waiting_since(self, queue: str = SCANS) -> datetime | None:
         """When the task that is next in line was enqueued; None where the line is empty.

@@ -9,6 +9,7 @@ and never runs them. Everything under `child` sees hostile bytes, and lives as l
 """
 
 from worker.sandbox.answers import OUTPUT_TYPES, ImageLimits, Reencoded, Refused, Sniffed, Treatment
+from worker.sandbox.endings import Kill
 from worker.sandbox.sandbox import Sandbox
 
-__all__ = ["OUTPUT_TYPES", "ImageLimits", "Reencoded", "Refused", "Sandbox", "Sniffed", "Treatment"]
+__all__ = ["OUTPUT_TYPES", "ImageLimits", "Kill", "Reencoded", "Refused", "Sandbox", "Sniffed", "Treatment"]

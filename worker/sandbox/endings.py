@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
+from enum import StrEnum
 
 from worker.errors import SandboxFailed
 from worker.sandbox import replies
@@ -17,6 +18,35 @@ _LIMITS: Mapping[int, str] = {  # what the kernel sends where a child goes over 
     signal.SIGXCPU: "it takes more processor time than one image may use",
     signal.SIGXFSZ: "its re-encoded form is larger than one image may become",
 }
+
+
+class Kill(StrEnum):
+    """Why a process of the sandbox did not end by itself."""
+
+    TIME = "time"  # it ran for too long
+    PROCESSOR_TIME = "processor_time"
+    OUTPUT = "output"
+    FORBIDDEN_CALL = "forbidden_call"  # what no decoder does: the file may have taken it over
+    CRASH = "crash"
+    SOMEBODY_ELSE = "somebody_else"  # an operator, or the kernel of a full machine
+    SERVER_LOST = "server_lost"
+    INTERRUPTED = "interrupted"  # by ourselves: its scan had to end
+
+
+_KILLS: Mapping[int, Kill] = {
+    signal.SIGXCPU: Kill.PROCESSOR_TIME,
+    signal.SIGXFSZ: Kill.OUTPUT,
+    signal.SIGSYS: Kill.FORBIDDEN_CALL,
+    signal.SIGKILL: Kill.SOMEBODY_ELSE,
+    signal.SIGTERM: Kill.SOMEBODY_ELSE,
+}
+
+
+def kill(ending: Ending) -> Kill | None:
+    """Why it was killed; None: it was not."""
+    if ending.fate is Fate.TIMED_OUT:
+        return Kill.TIME
+    return _KILLS.get(ending.number, Kill.CRASH) if ending.fate is Fate.SIGNALLED else None
 
 
 def answer(request: Request, ending: Ending) -> Answer:

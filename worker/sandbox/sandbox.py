@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import cast
 
 from worker.errors import SandboxFailed, SandboxUnavailable
 from worker.sandbox import endings
 from worker.sandbox.answers import OUTPUT_TYPES, USUAL, ImageLimits, Reencoded, Refused, Sniffed, Treatment
+from worker.sandbox.endings import Kill
 from worker.sandbox.launcher import ForkServer, ServerLost
 from worker.sandbox.wire import Call, Ending, Request
 
@@ -21,16 +23,26 @@ class Sandbox:
     The server starts with the first call, and again after it was lost. Calls wait for each other.
     """
 
-    def __init__(self, *, memory: int, seconds: float, output: int, every_layer: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        memory: int,
+        seconds: float,
+        output: int,
+        every_layer: bool = False,
+        on_kill: Callable[[Kill], None] = lambda _: None,
+    ) -> None:
         """Limits of one call: bytes of address space, seconds of wall clock, bytes written.
 
-        `every_layer`: work only where the kernel has Landlock and seccomp.
+        `every_layer`: work only where the kernel has Landlock and seccomp. `on_kill` is told why a call was ended.
         Raises `ValueError` for less memory than an idle child takes: every image would look broken.
         """
         if memory < MINIMUM_MEMORY:
             raise ValueError(f"a sandbox cannot run in {memory} bytes of memory, expected at least {MINIMUM_MEMORY}")
         self._memory, self._seconds, self._output, self._every_layer = memory, seconds, output, every_layer
+        self._on_kill = on_kill
         self._server: ForkServer | None = None
+        self._interrupted = False
         self._lock = threading.Lock()
 
     def missing_layers(self) -> tuple[str, ...]:
@@ -79,6 +91,7 @@ class Sandbox:
         thread."""
         server = self._server
         if server is not None and self._lock.locked():
+            self._interrupted = True
             server.kill()
 
     def close(self) -> None:
@@ -97,11 +110,16 @@ class Sandbox:
 
     def _run(self, request: Request, files: tuple[int, ...]) -> Ending:
         server = self._started()
+        self._interrupted = False
         try:
-            return server.run(request, files)
+            ending = server.run(request, files)
         except ServerLost as error:
             self._stop()
+            self._on_kill(Kill.INTERRUPTED if self._interrupted else Kill.SERVER_LOST)
             raise SandboxFailed(f"{error}; trying again can help") from error
+        if killed := endings.kill(ending):
+            self._on_kill(killed)
+        return ending
 
     def _started(self) -> ForkServer:
         """Raises `SandboxUnavailable`."""

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -22,10 +22,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker import clock, telemetry
 from worker.errors import DatabaseUnavailable
+from worker.store import counted
 from worker.telemetry import Log
 
 T = TypeVar("T")
 _WRITE = "lazaretto_write"
+_AFTER = "lazaretto_after"
 _BUSY_SECONDS = 10
 _RECYCLE_SECONDS = 300  # a new connection looks at the server's clock again
 _SAME_TIME = timedelta(seconds=1)  # what nobody need see to
@@ -46,6 +48,7 @@ class Database:
         """Time-outs in seconds: to connect, and for each answer; None: however long it takes."""
         self.engine = _engine(url, connect_timeout, timeout)
         self._turns = _Turns.beside(self.engine)
+        counted.count(self.engine)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -56,13 +59,21 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block and rolls back on an exception."""
-        writing = self.engine.execution_options(**{_WRITE: True})
+        writing, after = self.engine.execution_options(**{_WRITE: True}), list[Callable[[], None]]()
         with _outages_told(), self._turns, writing.begin() as connection:
+            connection.info[_AFTER] = after
             yield connection
+        for tell in after:
+            tell()
 
     def close(self) -> None:
         self.engine.dispose()
         self._turns.close()
+
+
+def after_commit(connection: Connection, tell: Callable[[], None]) -> None:
+    """Have something counted once the open `write` is committed; never, where it is rolled back. It must not raise."""
+    connection.info.setdefault(_AFTER, []).append(tell)
 
 
 class _Turns:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
 from worker import clock
-from worker.scan import Cause, Event, Scan, Status
+from worker.scan import OUTCOMES, Cause, Event, Scan, Status
+from worker.store import findings
 from worker.store.tables import events
 
 
 def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause) -> None:
     """Record that `scan` has just come from `source` (None: from nowhere)."""
-    _add(connection, scan, scan.updated_at, source, cause)
+    _add(connection, scan, scan.updated_at, source, cause, **_outcome(scan))
 
 
 def note(connection: Connection, scan: Scan, cause: Cause) -> None:
@@ -21,7 +23,7 @@ def note(connection: Connection, scan: Scan, cause: Cause) -> None:
     _add(connection, scan, clock.now(), scan.status, cause)
 
 
-def _add(connection: Connection, scan: Scan, at: datetime, source: Status | None, cause: Cause) -> None:
+def _add(connection: Connection, scan: Scan, at: datetime, source: Status | None, cause: Cause, **outcome: Any) -> None:
     connection.execute(
         insert(events).values(
             scan_id=scan.id,
@@ -32,8 +34,17 @@ def _add(connection: Connection, scan: Scan, at: datetime, source: Status | None
             reason=cause.reason,
             decision=scan.decision,
             request_id=cause.request_id or scan.request_id,
+            **outcome,
         )
     )
+
+
+def _outcome(scan: Scan) -> dict[str, Any]:
+    """What statistics count; the scan itself may be decided anew, and forget it."""
+    if scan.status not in OUTCOMES:
+        return {}
+    seconds = (scan.updated_at - scan.queued_at).total_seconds() if scan.queued_at else None
+    return {"codes": ",".join(findings.codes(scan)) or None, "seconds": seconds}
 
 
 def of(connection: Connection, scan_id: str) -> list[Event]:

@@ -100,7 +100,8 @@ def ask(
     found = select(scans_table.c.id, *columns).where(rescannable(), *wanted)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).from_select(["scan_id", *values], found).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount
+    counted = statement.execution_options(preserve_rowcount=True)  # of an insert SQLAlchemy else forgets it
+    return connection.execute(counted).rowcount
 
 
 def count(connection: Connection, *wanted: ColumnElement[bool]) -> int:

@@ -14,7 +14,7 @@ from worker.scan import Promoted, Reason, Scan, ScannerInfo, Status, Verdict
 
 def scan_from(row: RowMapping) -> Scan:
     """The domain's view of a row."""
-    values: dict[str, Any] = dict(row)
+    values: dict[str, Any] = {name: value for name, value in row.items() if name != "name_start"}
     values["status"] = Status(values["status"])
     values["verdict"] = Status(values["verdict"]) if values["verdict"] else None
     values["reasons"] = tuple(Reason(each["code"], each["message"]) for each in values["reasons"])

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
-from worker import clock
+from worker import clock, metrics
 from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
-from worker.store import events, outbox
+from worker.store import events, findings, outbox
+from worker.store.database import after_commit
 from worker.store.rows import scan_from
 from worker.store.tables import scans
+from worker.store.tables.schema import PREFIX_LENGTH
 
 _AT_ONCE = 1000  # parameters of one statement; SQLite takes 32,766, PostgreSQL 65,535
+_TOLD = frozenset({"reasons", "signatures", "error"})  # columns that findings are made of
+_LAST = chr(0x10FFFF)
 _ENDED = [status.value for status in Status if status.ended]
 
 
@@ -37,8 +42,9 @@ class Filter:
 
 def add(connection: Connection, scan: Scan, cause: Cause) -> None:
     """Put a new scan on record."""
-    row = {column: getattr(scan, column) for column in scans.c.keys()}  # noqa: SIM118 - columns, not a dict
-    connection.execute(insert(scans).values(row | {"reasons": [], "signatures": []}))
+    row = {column.name: getattr(scan, column.name) for column in scans.c if column is not scans.c.name_start}
+    row |= {"name_start": scan.filename[:PREFIX_LENGTH], "reasons": [], "signatures": []}
+    connection.execute(insert(scans).values(row))
     events.add(connection, scan, None, cause)
 
 
@@ -76,29 +82,53 @@ def move(
     """
     if (source, target, cause.mover) not in ALLOWED:
         raise ValueError(f"{source} → {target} by {cause.mover} is no transition; see worker.scan.TRANSITIONS")
-    now = clock.now()
-    values |= {"status": target.value, "updated_at": now}
-    if source.ended:
-        values |= {"decision": scans.c.decision + 1, "finished_at": None}
-    if target.ended:
-        values |= {"finished_at": now, "token": None, "lease_until": None, "due_at": None}
-    if target.ended and target not in PROMOTED:
-        values["promoted"] = None
+    values |= _consequences(source, target)
     statement = update(scans).where(scans.c.id == scan_id, scans.c.status == source.value, *guards)
     row = connection.execute(statement.values(values).returning(scans)).mappings().first()
     if row is None:
         return None
     scan = scan_from(row)
+    if _is_told(scan, source, values):
+        findings.replace(connection, scan)
     events.add(connection, scan, source, cause)
     if scan.status.ended:
         outbox.add(connection, scan)
+        since_arrival = (scan.updated_at - scan.created_at).total_seconds() if scan.decision == 1 else None
+        after_commit(connection, partial(metrics.ended, scan.service, scan.status, since_arrival))
     return scan
+
+
+def _consequences(source: Status, target: Status) -> dict[str, Any]:
+    """What a move changes, whoever moves."""
+    now = clock.now()
+    values: dict[str, Any] = {"status": target.value, "updated_at": now}
+    if source.ended:
+        values |= {"decision": scans.c.decision + 1, "finished_at": None, "queued_at": None}
+    if target is Status.QUEUED and (source.ended or source is Status.RECEIVING):
+        values["queued_at"] = now
+    if target.ended:
+        values |= {"finished_at": now, "token": None, "lease_until": None, "due_at": None}
+    if target.ended and target not in PROMOTED:
+        values["promoted"] = None
+    return values
+
+
+def _is_told(scan: Scan, source: Status, values: dict[str, Any]) -> bool:
+    """Has there, with this move, come or gone what the scan is found by? Of most scans there never is anything."""
+    if scan.status is Status.QUEUED:
+        return source.ended or source is Status.SETTLING
+    return bool(_TOLD & values.keys()) and (bool(scan.signatures or findings.codes(scan)) or source.ended)
 
 
 def amend(connection: Connection, scan_id: str, *guards: ColumnElement[bool], **values: Any) -> bool:
     """Change columns other than the status. False: the guards did not match."""
     statement = update(scans).where(scans.c.id == scan_id, *guards).values(values)
-    return connection.execute(statement).rowcount == 1
+    if "reasons" not in values:
+        return connection.execute(statement).rowcount == 1
+    row = connection.execute(statement.returning(scans)).mappings().first()
+    if row is not None:
+        findings.replace(connection, scan_from(row))
+    return row is not None
 
 
 def amend_untouched(connection: Connection, scan: Scan, **values: Any) -> bool:
@@ -115,7 +145,8 @@ def unmoved(connection: Connection, scan: Scan) -> bool:
 
 
 def page(connection: Connection, wanted: Filter, *, before: str | None = None, limit: int) -> list[Scan]:
-    """Up to `limit` scans, newest first, older than the id `before`."""
+    """Up to `limit` scans, newest first, older than the id `before`; fewer are the last. However long it takes to find
+    them: who cannot wait asks for a page of `listing`."""
     conditions = meeting(wanted)
     if before is not None:
         conditions.append(scans.c.id < before)
@@ -134,17 +165,33 @@ def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
 
 def meeting(wanted: Filter) -> list[ColumnElement[bool]]:
     """What must hold for a scan. Ids carry the time of arrival, so the time range needs no index of its own."""
-    conditions: list[ColumnElement[bool]] = []
+    equal = ((scans.c.service, wanted.service), (scans.c.sha256, wanted.sha256), (scans.c.detected_type, wanted.type))
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal if value]
     if wanted.ids:
         conditions.append(scans.c.id.in_(wanted.ids))
     if wanted.statuses:
         conditions.append(scans.c.status.in_([status.value for status in wanted.statuses]))
-    if wanted.service:
-        conditions.append(scans.c.service == wanted.service)
-    if wanted.sha256:
-        conditions.append(scans.c.sha256 == wanted.sha256)
     if wanted.since:
         conditions.append(scans.c.id >= clock.first_id(wanted.since))
     if wanted.until:
         conditions.append(scans.c.id < clock.first_id(wanted.until))
+    if wanted.reason:
+        conditions.append(findings.has(findings.REASON, wanted.reason))
+    if wanted.signature:
+        conditions.append(findings.has(findings.SIGNATURE, wanted.signature))
+    if wanted.name:
+        conditions += named(wanted.name)
     return conditions
+
+
+def named(start: str) -> list[ColumnElement[bool]]:
+    """Scans whose file's name begins with this. No pattern is matched, so nothing in a name has a meaning."""
+    if len(start) <= PREFIX_LENGTH:
+        return [named_about(start)]
+    return [named_about(start), func.substr(scans.c.filename, 1, len(start)) == start]
+
+
+def named_about(start: str) -> ColumnElement[bool]:
+    """The range of an index that all of them are in, and where `start` is long perhaps others."""
+    start = start[:PREFIX_LENGTH]
+    return scans.c.name_start.between(start, start + _LAST * (PREFIX_LENGTH - len(start)))

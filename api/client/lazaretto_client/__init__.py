@@ -5,16 +5,14 @@
         if scan.passed:
             lazaretto.download(scan.id, "clean.jpg")
 
-`client` is what services call, `operators` what those call who run an installation; `records` is what comes back,
-`faults` what is raised, `webhooks` the receiving side.
-Below lie `sources` (files to send, again where that can be), `forms` (multipart) and `transport` (HTTP, repeated
-where that can help).
+`client` is what is called, with `operations` for operators; `records` is what comes back, `faults` what is raised,
+`webhooks` the receiving side. Below lie `sources` (files to send, again where that can be), `forms` (multipart),
+`speech` (requests and answers) and `transport` (HTTP, repeated where that can help).
 """
 
 from lazaretto_client.client import Lazaretto
 from lazaretto_client.faults import LazarettoError, Problem, Unreachable, WaitTimeout, WebhookInvalid
-from lazaretto_client.operators import Operator
-from lazaretto_client.records import Failure, Page, Promoted, Reason, Scan, Scanner, Stretch, Transition
+from lazaretto_client.records import Failure, Page, Promoted, Reason, Retried, Scan, Scanner, Stretch, Transition
 from lazaretto_client.webhooks import Event, verify_webhook
 
 __all__ = [
@@ -22,11 +20,11 @@ __all__ = [
     "Failure",
     "Lazaretto",
     "LazarettoError",
-    "Operator",
     "Page",
     "Problem",
     "Promoted",
     "Reason",
+    "Retried",
     "Scan",
     "Scanner",
     "Stretch",

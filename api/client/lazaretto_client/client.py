@@ -5,31 +5,28 @@ from __future__ import annotations
 import json
 import mimetypes
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Self, TypeVar
-from urllib.parse import quote
-
-import httpx
+from typing import Any, Self
 
 from lazaretto_client import downloads
 from lazaretto_client.downloads import Receiver, Target
-from lazaretto_client.faults import Problem, WaitTimeout
+from lazaretto_client.faults import WaitTimeout
 from lazaretto_client.forms import Form, Raw
+from lazaretto_client.operations import Operations
 from lazaretto_client.records import Page, Scan, Transition
 from lazaretto_client.sources import File, Progress, Source
+from lazaretto_client.speech import given, new_key, read, segment
 from lazaretto_client.transport import Transport
 
-T = TypeVar("T")
 Metadata = Mapping[str, Any]
 
 _WAIT = 50.0  # seconds of one request; the server takes up to 60, proxies often end what is silent for so long
 _BETWEEN = 0.5  # seconds between two of them, at least: a server that is about to stop answers at once
 
 
-class Lazaretto:
+class Lazaretto(Operations):
     """One installation, as one service sees it. Safe to use from several threads; close it, or use `with`.
 
     Every method raises `Problem` where the server refuses and `Unreachable` where it does not answer.
@@ -38,7 +35,7 @@ class Lazaretto:
     def __init__(self, url: str, key: str, *, timeout: float = 60, retries: int = 4) -> None:
         """`url`: where the API is. `timeout`: seconds for each step of a request. `retries`: after the first try."""
         agent = f"lazaretto-client/{version('lazaretto-client')}"
-        self._transport = Transport(url, key, agent, max(timeout, _WAIT + 10), retries)
+        super().__init__(Transport(url, key, agent, max(timeout, _WAIT + 10), retries))
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +64,7 @@ class Lazaretto:
         """
         source = Source(file, progress)
         name = source.name if filename is None else filename
-        headers = {"Idempotency-Key": idempotency_key or _new_key()}
+        headers = {"Idempotency-Key": idempotency_key or new_key()}
         if metadata is None:  # the name stands in the path, whatever it holds
             body: Raw | Form = Raw(source, content_type)
             answer = self._transport.ask("PUT", f"/v1/uploads/{segment(name)}", headers=headers, body=body)
@@ -96,7 +93,7 @@ class Lazaretto:
         name = source.name if filename is None else filename
         kind = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
         wanted = given(filename=name, content_type=kind, size=source.size, metadata=metadata)
-        url, fields, key = self._promise(wanted, idempotency_key or _new_key())
+        url, fields, key = self._promise(wanted, idempotency_key or new_key())
         self._transport.post_to_store(url, Form(fields, source, name, None if "Content-Type" in fields else kind))
         return self.enqueue(key)
 
@@ -111,7 +108,7 @@ class Lazaretto:
     ) -> Scan:
         """Have an object scanned that lies in the quarantine bucket, under `incoming/` and your service's name."""
         wanted = given(key=key, filename=filename, content_type=content_type, metadata=metadata)
-        headers = {"Idempotency-Key": idempotency_key or _new_key()}
+        headers = {"Idempotency-Key": idempotency_key or new_key()}
         return read(self._transport.ask("POST", "/v1/scans", headers=headers, content=wanted), Scan.of)
 
     def get(self, scan_id: str) -> Scan:
@@ -140,13 +137,22 @@ class Lazaretto:
         sha256: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        reason: str | None = None,
+        signature: str | None = None,
+        type: str | None = None,  # noqa: A002 - the API's word
+        name: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """Some scans, newest first; `cursor` is the `next_cursor` of the page before. Times need a time zone."""
+        """Some scans, newest first; `cursor` is the `next_cursor` of the page before. Times need a time zone.
+
+        `reason`: a code; `type`: as detected; `name`: what the file's name begins with. A page may be short of its
+        limit, also empty, and have a next one: `scans` goes through all of them.
+        """
         statuses = [status] if isinstance(status, str) else list(status)
         times = {name: each.isoformat() for name, each in (("since", since), ("until", until)) if each}
-        query = given(service=service, sha256=sha256, cursor=cursor, limit=limit, **times)
+        found = given(reason=reason, signature=signature, type=type, name=name)
+        query = given(service=service, sha256=sha256, cursor=cursor, limit=limit, **times, **found)
         query |= {name: each for name, each in (("id", list(ids)), ("status", statuses)) if each}
         return read(self._transport.ask("GET", "/v1/scans", params=query), Page.of)
 
@@ -201,26 +207,3 @@ class Lazaretto:
 
     def _scan(self, scan_id: str, **query: Any) -> Scan:
         return read(self._transport.ask("GET", f"/v1/scans/{segment(scan_id)}", params=query), Scan.of)
-
-
-def read(answer: httpx.Response, make: Callable[[Any], T]) -> T:
-    """What the answer says. Raises `Problem` where it is not what this API says."""
-    try:
-        return make(answer.json() if answer.content else {})
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        detail = f"{answer.url} does not answer as Lazaretto does ({fault!r})"
-        raise Problem(answer.status_code, "unexpected_answer", detail) from fault
-
-
-def given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def segment(text: str) -> str:
-    """One segment of a path, whatever it holds; undecodable names of files keep their bytes (PEP 383)."""
-    quoted = quote(text, safe="", errors="surrogateescape")
-    return quoted.replace(".", "%2E") if text in (".", "..") else quoted  # a path of dots would be resolved
-
-
-def _new_key() -> str:
-    return str(uuid.uuid4())

@@ -146,6 +146,23 @@ class Transition:
         return _made(cls, record, at=moment(record["at"]), source=record.get("from"), target=record["to"], raw=record)
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What a call has put back in line, and what is left for the next one."""
+
+    count: int
+    remaining: int
+    ended_before: datetime | None
+    dry_run: bool = False
+    raw: Record = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        count, remaining = int(record["count"]), int(record["remaining"])
+        ended_before = moment(record.get("ended_before"))
+        return _made(cls, record, count=count, remaining=remaining, ended_before=ended_before, raw=record)
+
+
 def moment(text: str | None) -> datetime | None:
     """A time as the server writes it (RFC 3339)."""
     return None if text is None else datetime.fromisoformat(text)

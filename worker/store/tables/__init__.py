@@ -3,6 +3,7 @@
 from worker.store.tables.scans import events, findings, rescans, scanners, scans
 from worker.store.tables.schema import metadata
 from worker.store.tables.services import api_keys, idempotency_keys, secrets, services, sessions
+from worker.store.tables.statistics import rolled_up, rollups
 from worker.store.tables.webhooks import deliveries, delivery_attempts, endpoints, webhook_secrets
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "idempotency_keys",
     "metadata",
     "rescans",
+    "rolled_up",
+    "rollups",
     "scanners",
     "scans",
     "secrets",

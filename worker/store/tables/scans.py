@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -15,9 +16,11 @@ from sqlalchemy import (
     and_,
     desc,
     false,
+    literal_column,
 )
 
-from worker.store.tables.schema import Json, RowNumber, UtcDateTime, metadata
+from worker.scan import Status
+from worker.store.tables.schema import Json, Prefix, RowNumber, UtcDateTime, metadata
 
 scans = Table(
     "scans",
@@ -26,6 +29,7 @@ scans = Table(
     Column("service", ForeignKey("services.name"), nullable=False),
     Column("status", String(16), nullable=False),
     Column("filename", Text, nullable=False),
+    Column("name_start", Prefix, nullable=False, server_default=""),  # of `filename`: what an index can hold
     Column("size", BigInteger),
     Column("sha256", String(64)),
     Column("etag", String(128)),
@@ -54,23 +58,38 @@ scans = Table(
     Column("token", String(32)),
     Column("lease_until", UtcDateTime),
     Column("due_at", UtcDateTime),
+    Column("queued_at", UtcDateTime),  # since when this decision waits; NULL: it never did
     Column("enqueued_at", UtcDateTime),
     Column("tidy_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
 )
-Index("ix_scans_service_id", scans.c.service, desc(scans.c.id))  # a service's list
-Index("ix_scans_status_id", scans.c.status, desc(scans.c.id))  # a list by status
+# Lists, newest first: each is a range of one of these, or a few of them merged (`listing`).
+Index("ix_scans_service_status_id", scans.c.service, scans.c.status, desc(scans.c.id))  # of a service, in any state
+Index("ix_scans_status_id", scans.c.status, desc(scans.c.id))  # in a state, of every service
+Index("ix_scans_sha256_id", scans.c.sha256, desc(scans.c.id))  # what became of these bytes?
+_examined = scans.c.detected_type.is_not(None)
+Index(  # of a type, in any state
+    "ix_scans_detected_type_status_id",
+    scans.c.detected_type,
+    scans.c.status,
+    desc(scans.c.id),
+    sqlite_where=_examined,
+    postgresql_where=_examined,
+)
+Index("ix_scans_name_start_id", scans.c.name_start, scans.c.id)  # whose file's name begins so
 Index("ix_scans_clean_prefix_id", scans.c.clean_prefix, scans.c.id)  # reconcile walks along the clean bucket
-Index("ix_scans_sha256", scans.c.sha256)  # what became of these bytes?
 # The sweeper: which scans does no task stand for? Few, whatever the number of rows, and of scans that wait.
+# Statistics: how many are in which state and queue, since when? From this index alone.
 _pending = scans.c.finished_at.is_(None)
 Index(
     "ix_scans_pending",
     scans.c.status,
     scans.c.bulk,
     scans.c.enqueued_at,
+    scans.c.service,
+    scans.c.queued_at,
     sqlite_where=_pending,
     postgresql_where=_pending,
 )
@@ -78,7 +97,14 @@ Index(
 _untidy = and_(scans.c.tidy_at.is_not(None), scans.c.finished_at.is_not(None))
 Index("ix_scans_untidy", scans.c.tidy_at, sqlite_where=_untidy, postgresql_where=_untidy)
 _held = and_(scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(None))
-Index("ix_scans_held", scans.c.status, scans.c.finished_at, sqlite_where=_held, postgresql_where=_held)
+Index(  # the sweeper: held for too long? Statistics: how many are held?
+    "ix_scans_held",
+    scans.c.status,
+    scans.c.finished_at,
+    scans.c.service,
+    sqlite_where=_held,
+    postgresql_where=_held,
+)
 _in_quarantine = scans.c.quarantine_key.is_not(None)
 Index("ix_scans_in_quarantine", scans.c.id, sqlite_where=_in_quarantine, postgresql_where=_in_quarantine)
 
@@ -102,7 +128,7 @@ findings = Table(
     Column("value", Text, primary_key=True),
     Column("scan_id", ForeignKey("scans.id"), primary_key=True),
 )
-Index("ix_findings_scan_id", findings.c.scan_id)
+Index("ix_findings_scan_id", findings.c.scan_id)  # what stood is replaced
 
 # A look at promoted bytes with newer signatures: at most one for each scan, gone when it is over.
 rescans = Table(
@@ -136,8 +162,13 @@ events = Table(
     Column("reason", Text, nullable=False),
     Column("decision", Integer, nullable=False),
     Column("request_id", Text),
+    Column("codes", Text),  # what kept the scan from being clean, in alphabetical order, with commas; of outcomes only
+    Column("seconds", Float),  # from the queue to here; of outcomes only
 )
 Index("ix_events_scan_id_id", events.c.scan_id, events.c.id)  # the story of a scan
+# Roll-ups: which decisions ended in this hour? The states are spelled out, or no planner takes the index for it.
+ends = events.c.target.in_([literal_column(f"'{status.value}'") for status in sorted(Status) if status.ended])
+Index("ix_events_at", events.c.at, sqlite_where=ends, postgresql_where=ends)
 
 # What each worker's machine last found out about each scanner it uses: the API asks here, not clamd.
 scanners = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, MetaData, String, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 
 
@@ -25,6 +25,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 RowNumber = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER counts up by itself on SQLite
+# The start of a text, short enough for an index, in the order of its bytes, which ranges rely on. A row of PostgreSQL's
+# B-trees has 2,704 bytes at most (https://www.postgresql.org/docs/current/btree.html), a name up to 16 KB.
+PREFIX_LENGTH = 32
+Prefix = String(PREFIX_LENGTH).with_variant(String(PREFIX_LENGTH, collation="C"), "postgresql")
 
 metadata = MetaData(
     naming_convention={

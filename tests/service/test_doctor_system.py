@@ -1,0 +1,159 @@
+"""The doctor at our own parts: database, API, workers, sweeper, keys."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from ops.doctor import api, clocks, database, files, keys, processes
+from ops.doctor.check import Finding, Verdict
+from ops.doctor.examine import examine
+from ops.doctor.subject import Subject
+from tests.peer import Answer, Peer
+from tests.server import Server
+from tests.system import Calendar, System
+from worker import api_keys, migrations
+from worker.services import Scope
+from worker.settings import Settings
+
+CHECKS = {check.name: check for module in (api, clocks, database, files, keys, processes) for check in module.CHECKS}
+
+
+def _look(name: str, settings: Settings, **variables: str) -> Finding:
+    subject = Subject(variables, settings, ())
+    try:
+        [result] = examine([CHECKS[name]], subject)
+        return result.finding
+    finally:
+        subject.close()
+
+
+@pytest.fixture
+def served(system: System) -> Iterator[Settings]:
+    """The settings of a system whose API runs."""
+    with Server(system.settings) as server:
+        yield system.settings.model_copy(update={"port": server.port})
+
+
+def test_a_database_that_lacks_a_migration_fails(system: System) -> None:
+    assert _look("database", system.settings).verdict is Verdict.OK
+    migrations.downgrade(system.database, "0004")
+    assert _look("database", system.settings) == Finding(Verdict.FAIL, "it is not up to date")
+
+
+def test_a_database_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path}/lost/lazaretto.db", "postgresql://nobody@127.0.0.1:9/nothing"):
+        settings = Settings(_env_file=None, database_url=SecretStr(url))
+        for name in ("database", "workers", "sweeper", "operator-keys", "unused-keys", "database-clock"):
+            assert _look(name, settings).verdict is Verdict.FAIL, name
+    assert not (tmp_path / "lost").exists()
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(0, Verdict.OK), (10, Verdict.WARN), (-60, Verdict.FAIL)])
+def test_a_clock_that_is_not_the_databases(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, seconds: int, verdict: Verdict
+) -> None:
+    monkeypatch.setattr(clocks, "now", lambda: datetime.now(UTC) + timedelta(seconds=seconds))
+    settings = Settings(_env_file=None, database_url=SecretStr(postgres_url))
+    assert _look("database-clock", settings).verdict is verdict
+
+
+def test_without_a_worker_nothing_is_scanned(system: System, calendar: Calendar) -> None:
+    assert _look("workers", system.settings).verdict is Verdict.FAIL
+    system.parts.scanners.check()
+    assert _look("workers", system.settings).verdict is Verdict.OK
+    calendar.pass_time(system.settings.canary_seconds + 1)
+    assert _look("workers", system.settings) == Finding(Verdict.FAIL, "none has a scanner that it trusts")
+
+
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        ({"status": "scanning", "finished_at": None, "lease_until": True}, "1 scans whose lease is over"),
+        ({"tidy_at": True}, "1 ended scans with bytes to delete"),
+    ],
+)
+def test_what_only_a_sweeper_that_is_away_leaves(system: System, left: dict[str, Any], told: str) -> None:
+    scan = system.outcome(b"hello")
+    assert _look("sweeper", system.settings).verdict is Verdict.INFO
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    system.amend(scan.id, **{name: long_ago if value is True else value for name, value in left.items()})
+    assert _look("sweeper", system.settings) == Finding(Verdict.FAIL, told)
+    system.sweep()
+    assert _look("sweeper", system.settings).verdict is Verdict.INFO
+
+
+def test_keys_that_operate_for_good_and_keys_that_nobody_uses(system: System, calendar: Calendar) -> None:
+    assert "for good: bootstrap_" in _look("operator-keys", system.settings).found
+    api_keys.add_service(system.database, "night")
+    own = api_keys.create(system.database, "night", [Scope.OPERATE], None)
+    limited = api_keys.create(system.database, "night", [Scope.OPERATE], 200 * 86400)
+    found = _look("operator-keys", system.settings)
+    assert found.verdict is Verdict.WARN
+    assert own.prefix in found.found
+    assert limited.prefix not in found.found
+    assert _look("unused-keys", system.settings).verdict is Verdict.OK
+    calendar.pass_time(91 * 86400)
+    assert limited.prefix in _look("unused-keys", system.settings).found
+
+
+@pytest.mark.parametrize("name", ["http-headers", "keys-needed"])
+def test_the_api_as_it_is_is_sound(served: Settings, name: str) -> None:
+    assert _look(name, served, LAZARETTO_ENV="production").verdict is Verdict.OK
+
+
+def test_the_api_says_what_is_amiss(served: Settings) -> None:
+    finding = _look("api", served)
+    assert finding.verdict is Verdict.WARN
+    assert "scanners: no worker has reported a scanner lately" in finding.found
+
+
+def test_another_policy_here_than_in_the_api_fails(system: System, served: Settings) -> None:
+    assert _look("one-policy", served).verdict is Verdict.OK
+    changed = system.with_policy("\n[services.other]\nmax_size = '1 MiB'\n").policy_file
+    assert _look("one-policy", served.model_copy(update={"policy_file": changed})).verdict is Verdict.FAIL
+
+
+def test_a_proxy_that_drops_headers_and_adds_a_key_fails() -> None:
+    with Peer.running(Answer(200, b"<p>", {"Server": "proxy/1.2.3"})) as proxy:
+        where = {"LAZARETTO_URL": proxy.url}
+        headers = _look("http-headers", Settings(_env_file=None), LAZARETTO_ENV="production", **where)
+        open_to_all = _look("keys-needed", Settings(_env_file=None), **where)
+    assert headers.verdict is Verdict.FAIL
+    for fault in ("no Content-Security-Policy", "no X-Content-Type-Options", "may be framed", "no-store"):
+        assert f"page: {fault}" in headers.found or fault in headers.found
+    assert "Server tells a version" in headers.found
+    assert open_to_all.verdict is Verdict.FAIL
+    assert "PUT /v1/uploads/doctor.txt with a made-up key answers 200" in open_to_all.found
+
+
+def test_a_policy_for_scripts_in_pages_fails() -> None:
+    lax = {"Content-Security-Policy": "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'"}
+    with Peer.running(Answer(200, b"<p>", lax)) as proxy:
+        finding = _look("http-headers", Settings(_env_file=None), LAZARETTO_URL=proxy.url)
+    assert "Content-Security-Policy has 'unsafe-inline'" in finding.found
+
+
+@pytest.mark.parametrize("name", ["api", "http-headers", "keys-needed", "one-policy"])
+def test_an_api_that_is_away_is_never_sound(name: str) -> None:
+    finding = _look(name, Settings(_env_file=None), LAZARETTO_URL="http://127.0.0.1:9")
+    assert finding.verdict is Verdict.FAIL
+    assert finding.found.startswith("could not be looked at: ConnectError")
+
+
+def test_a_disk_that_is_nearly_full_fails(tmp_path: Path) -> None:
+    root = ["sudo", "-n"] if os.geteuid() else []
+    subprocess.run([*root, "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)], check=True)
+    try:
+        finding = _look("disk-room", Settings(_env_file=None, home=tmp_path))
+    finally:
+        subprocess.run([*root, "umount", str(tmp_path)], check=True)
+    assert finding.verdict is Verdict.FAIL
+    assert finding.found.startswith(f"{tmp_path} has 0.0 of 0.0 GiB")
