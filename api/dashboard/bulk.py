@@ -27,7 +27,7 @@ from worker.scan import Mover
 from worker.store.scans import Filter
 
 router = APIRouter(include_in_schema=False)
-AT_ONCE = 500  # scans of one request
+AT_ONCE = 400  # scans of one request
 _MOST = 2**53  # that anybody counts
 
 

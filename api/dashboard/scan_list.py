@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -10,16 +11,17 @@ from fastapi.responses import Response
 
 from api.dashboard import search, words
 from api.dashboard.narrowing import BadFilter, Narrowing
-from api.dashboard.pages import page
+from api.dashboard.pages import age, page
 from api.dashboard.session import SignedIn
 from api.dashboard.whereabouts import LABELS, label
 from api.parts import Parts, PartsOf
-from worker import media_types
+from worker import clock, media_types
 from worker.scan import HELD, Scan, Status
-from worker.store import services
-from worker.store.scans import Filter
+from worker.store import services, standing
 
 router = APIRouter(include_in_schema=False)
+
+_QUITE_NEW = timedelta(minutes=1)
 
 # What operators look for most: the name, and the states.
 _QUICK: tuple[tuple[str, tuple[Status, ...]], ...] = (
@@ -55,19 +57,17 @@ def _choices(parts: Parts) -> dict[str, Any]:
     """What the filters offer, and how many files wait for a decision."""
     with parts.database.read() as connection:
         names = sorted(services.all_names(connection))
-    counts = {status: parts.operations.count(Filter(statuses=(status,))) for status in HELD}
+        counts = standing.held(connection, None)
     quick = [(name, statuses, sum(counts.get(each, 0) for each in statuses)) for name, statuses in _QUICK]
     codes = sorted((words.REASONS | words.ERRORS).items(), key=lambda each: each[1].label)
     types = sorted(media_types.BY_NAME)
-    return {
-        "quick": quick,
-        "services": names,
-        "codes": codes,
-        "types": types,
-        "labels": LABELS,
-        "label": label,
-        "words": words,
-    }
+    offered = {"quick": quick, "services": names, "codes": codes, "types": types}
+    return offered | {"labels": LABELS, "label": label, "words": words, "ago": ago}
+
+
+def ago(moment: datetime) -> str:
+    """How long ago that was; of what is quite new no more, or the list would change at every look."""
+    return "just now" if clock.now() - moment < _QUITE_NEW else age(moment)
 
 
 def _may_be_retried(asked: Narrowing, shown: list[Scan]) -> bool:

@@ -62,7 +62,15 @@ def show(
         "metadata": legible_json(scan.metadata),
         "picture": can_be_shown(scan),
     }
-    return page(request, "scan.html", session, status, **known, **_possible(scan), can_rescan=scan.status in PROMOTED and not rescan)
+    return page(
+        request,
+        "scan.html",
+        session,
+        status,
+        **known,
+        **_possible(scan),
+        can_rescan=scan.status in PROMOTED and not rescan,
+    )
 
 
 def legible_json(value: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,12 +21,13 @@ _SETTINGS = {
 @pytest.fixture(scope="session")
 def scanner(clamd_tcp_address: str) -> Iterator[ClamdProxy]:
     with ClamdProxy.running(clamd_tcp_address) as proxy:
+        proxy.down_seconds = 0.0  # it is back at once: other files need not wait for it
         yield proxy
 
 
 @pytest.fixture(scope="session")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory, development_signatures: pytest.TempPathFactory, scanner: ClamdProxy
+    tmp_path_factory: pytest.TempPathFactory, development_signatures: Path, scanner: ClamdProxy
 ) -> Iterator[Stack]:
     """In place of the suite's: a file that fails there would be in everybody's numbers."""
     folder = tmp_path_factory.mktemp("scans")

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from api.dashboard.bulk import AT_ONCE
-from tests.browser.conftest import log_in, picture
+from tests.browser.conftest import log_in
 from tests.browser.looks import looks_good
 from tests.browser.scans.senders import Sender
 from tests.clamd_proxy import ClamdProxy
 from tests.stack import Stack
-from worker import clock
-from worker.scan import Cause, Mover, Status
-from worker.store import scans, services
-from worker.store.database import Database
 
 
 @pytest.fixture
@@ -57,21 +50,6 @@ def test_the_ticked_ones_alone_are_put_back(operator: Page, sender: Sender, scan
     operator.get_by_role("button", name="Retry them").click()
     expect(operator.get_by_role("heading", name="2 files are back in line")).to_be_visible()
     assert [sender.scan(each)["decision"] for each in (first, second, third)] == [2, 1, 2]
-
-
-def test_more_than_one_request_can_take_goes_on_by_itself(operator: Page, stack: Stack, sender: Sender) -> None:
-    number = 2 * AT_ONCE + 1
-    ids = _failed_by_an_outage(stack, sender.failed("one of very many.txt"), number)
-    operator.goto("/scans?service=crowd")
-    operator.get_by_role("link", name="Retry all that match…").click()
-    expect(operator.get_by_role("heading", name=f"Retry {number:,} files?")).to_be_visible()
-    operator.get_by_role("button", name="Retry them").click()
-    expect(operator.get_by_role("heading", name="Putting back…")).to_be_visible()
-    picture(operator, "retry-progress")
-    expect(operator.get_by_role("heading", name=f"{number:,} files are back in line")).to_be_visible(timeout=30_000)
-    with closing(Database(stack.env["LAZARETTO_DATABASE_URL"])) as database, database.read() as connection:
-        assert {scan.decision for scan in scans.page(connection, scans.Filter(service="crowd"), limit=2000)} == {2}
-    assert len(ids) == number
 
 
 def test_all_of_it_works_without_scripts(plain: Page, sender: Sender, scanner: ClamdProxy) -> None:
@@ -114,24 +92,3 @@ def test_what_is_held_no_more_is_not_released(plain: Page, sender: Sender) -> No
     plain.get_by_role("button", name="Release it").click()
     expect(plain.get_by_role("alert")).to_contain_text("Nothing was done.")
     assert sender.scan(held)["status"] == "erased"
-
-
-def _failed_by_an_outage(stack: Stack, like: str, number: int) -> list[str]:
-    """Put scans on record that failed as this one did: to upload so many takes minutes. None has bytes of its own."""
-    with closing(Database(stack.env["LAZARETTO_DATABASE_URL"])) as database, database.write() as connection:
-        model = scans.get(connection, like)
-        assert model is not None
-        services.add(connection, "crowd")
-        ids = [clock.new_id() for _ in range(number)]
-        for scan_id in ids:
-            new = replace(
-                model,
-                id=scan_id,
-                service="crowd",
-                status=Status.SCANNING,
-                quarantine_key=f"sealed/{scan_id}",
-                finished_at=None,
-            )
-            scans.add(connection, new, Cause(Mover.SERVICE, "upload begun"))
-            scans.move(connection, scan_id, Status.SCANNING, Status.FAILED, Cause(Mover.WORKER, "gave up"))
-    return ids
