@@ -21,6 +21,7 @@ from api import (
     problems,
     rescans,
     scans,
+    stats,
     uploads,
     webhooks,
 )
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, operations, rescans, scans, health, metrics):
+    for module in (direct_uploads, uploads, operations, rescans, scans, stats, health, metrics):
         app.include_router(module.router)
     for page in (docs, login, overview, machinery, scan_list, bulk, scan_page, picture, actions):
         app.include_router(page.router)

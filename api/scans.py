@@ -92,7 +92,7 @@ class ListQuery(BaseModel):
     )
     type: str | None = Field(
         None,
-        pattern=r"^[a-z0-9!#$&^_.+/-]{3,255}$",
+        pattern=r"^[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}$",
         description="Of this type, as detected.",
         examples=["image/jpeg"],
     )

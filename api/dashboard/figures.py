@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from worker.scan import Status
 from worker.statistics import Outcomes, Slot
+from worker.tally import OTHER
 
 _MOST_BARS = 8
 _ORDER = (  # from below in a column of the chart: what is well first, what waits for somebody on top
@@ -48,7 +49,7 @@ class Bar:
     name: str
     number: int
     share: float  # per cent of the longest bar
-    link: str
+    link: str | None  # None: no list shows these alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def bars(field: str, counts: Mapping[str, int], **wanted: str | None) -> Bars:
     largest = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     most = max(counts.values(), default=0)
     shown = [
-        Bar(name, number, 100 * number / max(1, most), scans_link(**{**wanted, field: name}))
+        Bar(name, number, 100 * number / max(1, most), None if name == OTHER else scans_link(**{**wanted, field: name}))
         for name, number in largest[:_MOST_BARS]
     ]
     rest = [number for _, number in largest[_MOST_BARS:]]

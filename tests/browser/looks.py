@@ -21,7 +21,7 @@ _FOCUSED = """() => {
 def looks_good(page: Page, name: str) -> None:
     """What everybody may expect of a page, whatever is on it; pictures of it are kept under this name."""
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         assert faults(page) == [], f"{name}, {scheme}"
         picture(page, f"{name}-{scheme}")
     page.emulate_media(color_scheme="light")

@@ -95,14 +95,14 @@ def test_a_key_that_may_not_operate_is_no_way_in(system: System, server: Server)
         assert client.post("/login", data={"key": system.key_of("avatars")}).status_code == 401
 
 
-STRANGERS = (
+STRANGERS: tuple[dict[str, str], ...] = (
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},  # a neighbouring host
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
     {"Origin": "http://127.0.0.1:1"},
 )
-FRIENDS = (
+FRIENDS: tuple[dict[str, str], ...] = (
     {},
     {"Sec-Fetch-Site": "none"},
     {"Sec-Fetch-Site": "same-origin", "Origin": "https://behind-a-proxy.example"},

@@ -81,6 +81,7 @@ def test_bars_are_the_largest_and_lead_to_their_scans() -> None:
     assert [bar.number for bar in found.shown] == [11, 10, 9, 8, 7, 6, 5, 4]
     assert [round(bar.share) for bar in found.shown[:2]] == [100, 91]
     assert (found.others, found.others_number) == (3, 6)
+    assert figures.bars("type", {"other": 5}).shown[0].link is None
     assert found.shown[0].link == "/scans?service=avatars&since=2026-03-01T22%3A00%3A00Z&type=type%2F11"
 
 
