@@ -59,7 +59,7 @@ def test_the_promoted_image_is_shown_beside_what_was_sent(operator: Page, sender
         160,
         120,
     ]
-    expect(operator.get_by_role("row", name="Pixels")).to_contain_text("160 × 120")
+    expect(operator.get_by_role("row", name="Pixels")).to_contain_text("160 \N{MULTIPLICATION SIGN} 120")
     expect(operator.get_by_role("region", name="Metadata as JSON")).to_contain_text('"album": "\\u202egpj"')
     looks_good(operator, "scan-image")
     headers = operator.request.get(f"/scans/{photo}/picture").headers
