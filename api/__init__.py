@@ -5,7 +5,8 @@ Each request    `auth` (who is asking), `limits` (how much), `once` (`Idempotenc
                 `bodies` (small ones), `methods` (HEAD and OPTIONS), `problems` (every error)
 The process     `app` (where it is put together), `parts` (what it holds), `waiting` (`?wait=`), `stopping`, `protocol`
                 (bounds on what uvicorn reads)
-The document    `openapi`, `examples`, `webhooks` (which the notifier sends)
+The document    `openapi`, `examples`, `webhooks` (which the notifier sends), `docs` (it, for people)
+For operators   `dashboard`, a package of pages; its `security` has the headers of every answer
 
 Read `app` and `uploads` first.
 """

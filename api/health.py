@@ -51,6 +51,14 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(response: Response, parts: PartsOf) -> Readiness:
     """503 only where uploads cannot be taken in; every other fault leaves them safe to accept."""
+    found = await readiness(parts)
+    if found.status is Health.UNAVAILABLE:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return found
+
+
+async def readiness(parts: Parts) -> Readiness:
+    """Look at everything, now; a store that hangs takes its time-out."""
     looks: dict[str, tuple[Callable[[Parts], str], Health]] = {
         "database": (_database, Health.UNAVAILABLE),
         "quarantine": (_quarantine, Health.UNAVAILABLE),
@@ -62,8 +70,6 @@ async def readyz(response: Response, parts: PartsOf) -> Readiness:
     checks = {name: await parts.in_thread(_checked, look, parts, fault) for name, (look, fault) in looks.items()}
     found = {check.status for check in checks.values()}
     worst = next(status for status in (Health.UNAVAILABLE, Health.DEGRADED, Health.OK) if status in found)
-    if worst is Health.UNAVAILABLE:
-        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Readiness(status=worst, checks=checks)
 
 

@@ -8,8 +8,9 @@ The domain      `scan` (states, and who moves them), `media_types`, `policy` (th
 Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
                 `idempotency`: sent twice, taken in once), `direct_uploads` (files that reach the bucket without us;
                 `sources` tells where), `pipeline` (the whole path, top to bottom), `sweep` (recovery), `reconcile`
-                (buckets against database), `operations` (what owners and operators ask for), `services`, `api_keys`
-                and `quotas` (who may ask, for what, and how often), `deliver` (webhooks, one after the other),
+                (buckets against database), `operations` (what owners and operators ask for), `sessions`
+                (operators at the dashboard), `services`, `api_keys` and `quotas` (who may ask, for what, and how
+                often), `deliver` (webhooks, one after the other),
                 `webhooks` (what operators ask for about them), `rollup` (what ended is counted) and `stats` (and told;
                 with `statistics`: the shapes, and `tally`: the counting)
 Steps           `handover` (to the queue), `seal` (a direct upload, out of its service's hands), `inspect` (with

@@ -8,12 +8,13 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
-from worker import clock
+from worker import clock, telemetry
 from worker.errors import LazarettoError
 from worker.services import Caller, Scope, hashed, identify
 from worker.store import secrets as stored_secrets
 from worker.store import sessions as stored
 from worker.store.database import Database
+from worker.telemetry import Log
 
 LIFETIME = timedelta(hours=12)
 _SECRET = "sessions"  # noqa: S105 - its name
@@ -36,10 +37,12 @@ def begin(database: Database, key: str) -> str:
     """Log in; returns the id of a new session. Raises `NotAnOperator`."""
     caller = identify(database, key)
     if caller is None or Scope.OPERATE not in caller.scopes:
+        telemetry.warn(Log.LOGIN_REFUSED, actor=caller.actor if caller else None)
         raise NotAnOperator
     session = secrets.token_urlsafe(32)
     with database.write() as connection:
         stored.add(connection, hashed(session), hashed(key), clock.now() + LIFETIME)
+    telemetry.say(Log.OPERATOR_LOGGED_IN, actor=caller.actor)
     return session
 
 

@@ -57,6 +57,8 @@ class Log(StrEnum):
     RETRY_ORDERED = "retry_ordered"
     RELEASE_ORDERED = "release_ordered"
     REQUEST_FAILED = "request_failed"
+    OPERATOR_LOGGED_IN = "operator_logged_in"
+    LOGIN_REFUSED = "login_refused"
     NOT_MEASURED = "not_measured"
 
 

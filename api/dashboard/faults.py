@@ -19,9 +19,10 @@ from api.problems import ProblemBody
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 _OF_THE_BODY = frozenset({"content-type", "content-length"})
+_FOR_PROGRAMS = frozenset({"not_found", "method_not_allowed"})  # what these expect is said of the API
 _TITLES = {
     HTTPStatus.FORBIDDEN: "Not accepted",
-    HTTPStatus.NOT_FOUND: "There is no such page",
+    HTTPStatus.NOT_FOUND: "Not found",
     HTTPStatus.METHOD_NOT_ALLOWED: "Not like this",
     HTTPStatus.CONFLICT: "Nothing was done",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Not understood",
@@ -66,7 +67,8 @@ def _page(request: Request, problem: ProblemBody) -> Response:
     title = _TITLES.get(status, "This did not work")
     session = getattr(request.state, "session", None)
     again = problem.retryable and request.method == "GET"
-    return page(request, "fault.html", session, status, title=title, problem=problem, again=again)
+    expected = None if problem.code in _FOR_PROGRAMS else problem.expected
+    return page(request, "fault.html", session, status, title=title, problem=problem, expected=expected, again=again)
 
 
 async def _logged_out(request: Request, _fault: Exception) -> Response:

@@ -15,10 +15,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.dashboard.session import Session
+from worker import clock
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_TIMES = (("d", 86400), ("h", 3600), ("min", 60))  # each with its seconds
 
 
 def page(
@@ -39,7 +41,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"static": _static, "version": version("lazaretto")}
-    environment.filters |= {"inert": inert, "size": size, "moment": moment}
+    environment.filters |= {"inert": inert, "size": size, "moment": moment, "duration": duration, "age": age}
     return environment
 
 
@@ -68,3 +70,24 @@ def size(number: int | None) -> str:
 def moment(value: datetime | None) -> str:
     """A time in UTC; what runs in the browser adds how long ago that is."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value else ""
+
+
+def duration(seconds: float) -> str:
+    """A time for people: no more than two units of it, and fractions only of what is short."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.2f} s"
+    for at, (unit, length) in enumerate(_TIMES):
+        if seconds >= length:
+            whole, rest = divmod(int(seconds), length)
+            smaller, shorter = (*_TIMES, ("s", 1))[at + 1]
+            return f"{whole} {unit} {rest // shorter} {smaller}" if rest >= shorter else f"{whole} {unit}"
+    return f"{int(seconds)} s"
+
+
+def age(value: datetime) -> str:
+    """How long ago a moment was, roughly: what is read at a glance, and does not change at every look."""
+    seconds = max(0.0, (clock.now() - value).total_seconds())
+    for unit, length in _TIMES:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"

@@ -98,7 +98,8 @@ SignedIn = Annotated[Session, Depends(_session)]
 async def _own_form(request: Request, session: SignedIn, parts: PartsOf) -> Session:
     """The session behind a form of our own pages. Raises `Forged` and `LoggedOut`."""
     refuse_strangers(request)
-    token = request.headers.get(CSRF_HEADER) or (await request.form()).get(CSRF_FIELD)
+    async with request.form() as form:
+        token = request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD)
     if not isinstance(token, str) or _unsigned(_signer(parts, "csrf"), token) != session.id:
         raise Forged
     return session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,20 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """A fresh profile, at the stack. Whatever a page says on its console, or is kept from doing, is a fault."""
+    """A fresh profile, at the stack."""
     with browser.new_context(base_url=stack.base_url) as context:
         page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda fault: said.append(str(fault)))
-        yield page
+        with console_kept(page):
+            yield page
+
+
+@contextmanager
+def console_kept(page: Page) -> Iterator[None]:
+    """Whatever the page says on its console meanwhile, or is kept from doing, is a fault."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda fault: said.append(str(fault)))
+    yield
     assert said == []
 
 
