@@ -25,7 +25,7 @@ def test_a_failed_file_is_read_retried_and_becomes_clean_before_ones_eyes(
     operator.get_by_role("button", name="Retry").click()
     expect(operator.locator("#verdict")).to_have_text("Clean", timeout=15_000)
     assert operator.evaluate("window.stays"), "it was loaded anew"
-    expect(operator.get_by_role("status")).to_have_text("Clean")
+    expect(operator.locator("#told")).to_have_text("Clean")
     picture(operator, "scan-retried")
     [retried] = [event for event in sender.events(failed) if event["reason"] == "tried again"]
     assert (retried["from"], retried["to"], retried["decision"]) == ("failed", "queued", 2)
