@@ -241,6 +241,15 @@ def test_every_link_within_the_runbook_leads_somewhere() -> None:
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
 
 
+def test_every_alert_leads_to_its_heading() -> None:
+    rules = (REPOSITORY / "ops" / "prometheus" / "rules.yml").read_text()
+    alerts = re.findall(r"^ +- alert: (\w+)$", rules, flags=re.MULTILINE)
+    assert len(alerts) >= 20
+    assert set(alerts) == {name for name in _sections() if name.startswith("Lazaretto")}
+    links = re.findall(r"^ +runbook_url: (.+)$", rules, flags=re.MULTILINE)
+    assert links == [f"ops/runbook.md#{_anchor(alert)}" for alert in alerts]
+
+
 def _anchor(heading: str) -> str:
     """As GitHub makes them: lower case, without punctuation, dashes for spaces."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
