@@ -49,7 +49,7 @@ CODES = {
 }
 # They run until they are asked to stop.
 SERVING = re.compile(r"celery |lazaretto sweep --every ")
-_SERVED_SECONDS = 3.0  # once they have started; then they are asked
+_SERVED_SECONDS = 1.0  # once they have started; then they are asked
 _SECONDS = 60
 
 
