@@ -21,11 +21,23 @@ from api import (
     problems,
     rescans,
     scans,
+    stats,
     uploads,
     webhooks,
 )
 from api.bodies import SmallBodies
-from api.dashboard import faults, login, machinery, overview, static_files
+from api.dashboard import (
+    actions,
+    bulk,
+    faults,
+    login,
+    machinery,
+    overview,
+    picture,
+    scan_list,
+    scan_page,
+    static_files,
+)
 from api.dashboard.security import SecurityHeaders
 from api.measured import Measured
 from api.methods import Methods
@@ -68,9 +80,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, operations, rescans, scans, health, metrics):
+    for module in (direct_uploads, uploads, operations, rescans, scans, stats, health, metrics):
         app.include_router(module.router)
-    for page in (docs, login, overview, machinery):
+    for page in (docs, login, overview, machinery, scan_list, bulk, scan_page, picture, actions):
         app.include_router(page.router)
     app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)

@@ -25,6 +25,7 @@ TAGS = [
     {"name": "uploads", "description": "Files come in."},
     {"name": "scans", "description": "What became of them, and the way to what was promoted."},
     {"name": "operations", "description": "What operators do about those that are held."},
+    {"name": "statistics", "description": "How many, how fast, and how things stand."},
     {"name": "webhooks", "description": "What services are told, where their policy names a URL."},
     {"name": "health", "description": "For load balancers and monitoring; no key is needed."},
 ]

@@ -28,6 +28,7 @@ from worker.quotas import Quotas
 from worker.rescans import Rescans
 from worker.settings import Settings
 from worker.standing import Standing
+from worker.stats import Stats
 from worker.store.database import Database
 
 P = ParamSpec("P")
@@ -50,6 +51,7 @@ class Parts:
     direct_uploads: DirectUploads
     operations: Operations
     rescans: Rescans
+    stats: Stats
     hints: Hints
     waiting: Waiting
     session_secret: str = field(repr=False)
@@ -103,6 +105,7 @@ def make(settings: Settings) -> Parts:
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
         operations=Operations(database, objects, queue, settings),
         rescans=Rescans(database, queue),
+        stats=Stats(database),
         hints=Hints(queue, policies),
         waiting=Waiting(database),
         session_secret=sessions.signing_secret(database),

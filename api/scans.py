@@ -34,7 +34,8 @@ _FIRST_YEAR, _LAST_YEAR = 1971, 9998
 _DELETED = frozenset({Status.INFECTED, Status.REJECTED, Status.EXPIRED, Status.ERASED})
 
 
-def _in_our_time(moment: datetime) -> datetime:
+def in_our_time(moment: datetime) -> datetime:
+    """The moment, if every part of the system can hold it. Raises `ValueError` otherwise."""
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         raise ValueError(f"expected a year from {_FIRST_YEAR} to {_LAST_YEAR}")
     return moment
@@ -42,7 +43,7 @@ def _in_our_time(moment: datetime) -> datetime:
 
 Moment = Annotated[
     AwareDatetime,
-    AfterValidator(_in_our_time),
+    AfterValidator(in_our_time),
     WithJsonSchema(
         {
             "type": "string",
@@ -91,7 +92,7 @@ class ListQuery(BaseModel):
     )
     type: str | None = Field(
         None,
-        pattern=r"^[a-z0-9!#$&^_.+/-]{3,255}$",
+        pattern=r"^[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}$",
         description="Of this type, as detected.",
         examples=["image/jpeg"],
     )

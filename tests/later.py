@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
+from ops.embedded.accounts import confined
 from ops.embedded.clamd_server import ACCOUNT, Clamd
-from tests.stack import until
+from tests.stack import Stack, until
 from worker.adapters.clamd import Endpoint
 from worker.scratch import Scratch
 
@@ -30,6 +33,13 @@ def known_malware(clamd: Clamd, name: str = NAME, data: bytes = MALWARE) -> Iter
     finally:
         path.unlink()
         _reload(clamd, data, expected=None)
+
+
+def scanner_of(stack: Stack) -> Clamd:
+    """Where a stack's own scanner is, and its signatures: what `known_malware` needs to know."""
+    folder = Path(urlsplit(stack.env["LAZARETTO_CLAMD"]).path).parent
+    configured = dict(line.partition(" ")[::2] for line in (folder / "clamd.conf").read_text().splitlines())
+    return Clamd(folder, Path(configured["DatabaseDirectory"]), account=confined(ACCOUNT))
 
 
 def _reload(clamd: Clamd, data: bytes, *, expected: str | None) -> None:

@@ -38,11 +38,12 @@ class OwnBucket(LazarettoError):
 
 
 @dataclass(slots=True)
-class Tally:
+class Passed:
     """What was passed so far."""
 
     objects: int = 0
-    new: int = 0  # put on record, or to be
+    new: int = 0  # to be put on record
+    recorded: int = 0  # of those, so far
     size: int = 0  # bytes of the new ones
     known: int = 0  # on record already
     folders: int = 0  # empty objects that stand for a folder, as some tools make them
@@ -76,38 +77,40 @@ class Backfill:
             if not services.exists(connection, service):
                 raise NoSuchService(f"there is no service {service!r}")
         objects.check(source.bucket)
+        self.passed = Passed()
 
-    def count(self) -> Iterator[Tally]:
+    def count(self) -> Iterator[Passed]:
         """What `run` would do; how far it is, after each step."""
-        tally = Tally()
-        for _new in self._steps(tally):
-            yield tally
+        for _new in self._steps():
+            yield self.passed
 
-    def run(self, actor: str) -> Iterator[Tally]:
+    def run(self, actor: str) -> Iterator[Passed]:
         """Put on record what is not yet; how far it is, after each step. Can be broken off there, and anywhere else.
 
         `actor`: who asked, as events name them.
         """
-        tally = Tally()
         cause = Cause(Mover.OPERATOR, f"backfilled from {self._source}", actor)
-        for new in self._steps(tally):
+        for new in self._steps():
             self._take(new, cause)
-            yield tally
-        telemetry.say(Log.BACKFILLED, source=str(self._source), service=self._service, actor=actor, scans=tally.new)
+            yield self.passed
+        telemetry.say(
+            Log.BACKFILLED, source=str(self._source), service=self._service, actor=actor, scans=self.passed.recorded
+        )
 
-    def _steps(self, tally: Tally) -> Iterator[list[Listed]]:
+    def _steps(self) -> Iterator[list[Listed]]:
         """What is new, some at a time, and counted by then."""
+        self.passed = passed = Passed()
         listing = self._objects.listing(*self._source)
         while some := list(islice(listing, _TOGETHER)):
-            tally.objects += len(some)
+            passed.objects += len(some)
             files = [each for each in some if not _is_folder(each)]
             holdable = [each for each in files if _is_holdable(each.key)]
             new = self._unknown(holdable)
-            tally.folders += len(some) - len(files)
-            tally.unrecordable += len(files) - len(holdable)
-            tally.known += len(holdable) - len(new)
-            tally.new += len(new)
-            tally.size += sum(each.size for each in new)
+            passed.folders += len(some) - len(files)
+            passed.unrecordable += len(files) - len(holdable)
+            passed.known += len(holdable) - len(new)
+            passed.new += len(new)
+            passed.size += sum(each.size for each in new)
             yield new
 
     def _unknown(self, some: list[Listed]) -> list[Listed]:
@@ -123,6 +126,7 @@ class Backfill:
             try:
                 with self._database.write() as connection:
                     sources.add_all(connection, added, cause)
+                self.passed.recorded += len(added)
             except IntegrityError:
                 new = self._unknown(new)  # somebody else is at the same work
                 continue
@@ -155,6 +159,7 @@ class Backfill:
                 quarantine_key=sealed_key(scan_id),
                 clean_prefix=self._clean_prefix,
                 metadata={"backfill": str(Place(self._source.bucket, each.key))},
+                queued_at=moment,
                 enqueued_at=enqueued_at,
             )
 

@@ -14,8 +14,9 @@ from worker.adapters.object_store import ObjectStore, Place
 from worker.decide import Findings
 from worker.errors import ContentChanged, SandboxFailed
 from worker.instruments import Step
+from worker.pixels import Pixels
 from worker.policy import Policy
-from worker.sandbox import ImageLimits, Refused, Sandbox, Sniffed, Treatment
+from worker.sandbox import ImageLimits, Reencoded, Refused, Sandbox, Sniffed, Treatment
 from worker.scan import Content, Reason, Scan, ScannerInfo
 from worker.scanners import Examination, Scanners
 from worker.scratch import Scratch
@@ -27,6 +28,7 @@ class Picture:
 
     file: Scratch
     type: str
+    pixels: Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Inspector:
                 return None
             target.freeze(shared=True)
             unless_kept.pop_all()
-        return Picture(target, outcome.type)
+        return Picture(target, outcome.type, _pixels(outcome))
 
     def _examine_again(self, picture: Picture) -> Examination:
         """The decoder may have been hijacked: what it made is looked at like anything from outside."""
@@ -157,6 +159,10 @@ class Inspector:
 
     def _scratch(self, expected_size: int) -> Scratch:
         return Scratch(expected_size, memory_limit=self._memory_limit, directory=self._scratch_dir)
+
+
+def _pixels(made: Reencoded) -> Pixels:
+    return Pixels(made.width, made.height, made.frames, made.original_width, made.original_height)
 
 
 def _wants_remaking(detected: str, policy: Policy) -> bool:

@@ -52,11 +52,12 @@ class Attempt(StrEnum):
     LOST = "lost"
 
 
-class Rescan(StrEnum):
-    """What a second look found."""
+class SecondLook(StrEnum):
+    """What a rescan found. `skipped`: the file was moved on meanwhile; `failed`: nobody knows, the file stays."""
 
     CLEAN = "clean"
     INFECTED = "infected"
+    UNSCANNABLE = "unscannable"
     FAILED = "failed"
     SKIPPED = "skipped"
 
@@ -121,7 +122,7 @@ class Instruments:
         expect(self.scan_seconds, LOOKED_AT)
         expect(self.step_seconds, Step)
         expect(self.attempts, Attempt)
-        expect(self.rescans, Rescan)
+        expect(self.rescans, SecondLook)
 
     def _declare_machinery(self) -> None:
         self.findings = self._counter("sweeper_findings", "What the sweeper set right.", "finding")

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import ParamSpec
 
 from worker import telemetry
-from worker.instruments import ENDS, LOOKED_AT, Attempt, Delivered, Rescan, Step, Way, expect, instruments
+from worker.instruments import ENDS, LOOKED_AT, Attempt, Delivered, SecondLook, Step, Way, expect, instruments
 from worker.scan import Status
 from worker.telemetry import Log
 
@@ -87,7 +87,7 @@ def attempted(outcome: Attempt) -> None:
 
 
 @_harmless
-def rescanned(outcome: Rescan) -> None:
+def rescanned(outcome: SecondLook) -> None:
     instruments().rescans.labels(outcome.value).inc()
 
 

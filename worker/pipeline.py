@@ -174,7 +174,8 @@ class Pipeline:
     def _planned(self, scan: Scan, inspection: Inspection) -> Promoted:
         bucket, key, picture = self._settings.clean_bucket, clean_key(scan), inspection.picture
         if picture:
-            return Promoted(bucket, key, picture.file.size, picture.file.sha256(), picture.type)
+            file = picture.file
+            return Promoted(bucket, key, file.size, file.sha256(), picture.type, picture.pixels)
         content = _content(scan)
         return Promoted(bucket, key, content.size, content.sha256, inspection.findings.detected_type)
 

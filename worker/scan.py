@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from worker.pixels import Pixels
+
 
 class Status(StrEnum):
     """Where a scan stands; the public word for it."""
@@ -149,6 +151,7 @@ class Promoted:
     size: int  # bytes
     sha256: str
     type: str
+    pixels: Pixels | None = None  # None: it was not made anew, or before this was on record
 
 
 @dataclass(frozen=True, slots=True)

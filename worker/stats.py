@@ -39,7 +39,7 @@ class Stats:
         or of all. What has ended just now is counted a few seconds later, by the sweeper."""
         first, last = _hour(begin), _hour(end - timedelta.resolution) + _HOUR
         with self._database.read() as connection:
-            steps = list(_read(connection, service or "", first, last))
+            steps = list(_read(connection, _key(service), first, last))
         total = Tally()
         for _, tally in steps:
             total.merge(tally)
@@ -70,6 +70,13 @@ class Stats:
             held={status: held.get(status, 0) for status in Status if status in HELD},
             queues=(_queue(SCANS, pending, bulk=False), _queue(BULK, pending, bulk=True), *rescans),
         )
+
+
+def _key(service: str | None) -> str:
+    """What its roll-ups are under. Raises `ValueError` for what would be everybody's."""
+    if service == "":
+        raise ValueError("a service has a name; expected None for all of them")
+    return service or ""
 
 
 def _queue(name: str, pending: list[standing.Pending], *, bulk: bool) -> Waiting:

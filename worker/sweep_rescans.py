@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from worker import clock, telemetry
 from worker.adapters.task_queue import BULK, TaskQueue
 from worker.errors import QueueUnavailable
+from worker.instruments import SecondLook
+from worker.rescan_ends import ended
 from worker.scan import PROMOTED, Cause, Mover
 from worker.settings import Settings
 from worker.store import rescans, scans
@@ -64,7 +66,9 @@ class RescanSweeper:
             cause = Cause(Mover.SWEEPER, rescan.told(said), request_id=rescan.asker.request_id)
             told = rescans.end(connection, rescan, scan, cause)
         if told:
-            telemetry.alarm(Log.RESCAN_FAILED, scan_id=rescan.scan_id, outcome="failed", why=said)
+            whose = {"scan_id": rescan.scan_id, "request_id": rescan.asker.request_id}
+            telemetry.alarm(Log.RESCAN_FAILED, **whose, why=said)
+            ended(SecondLook.FAILED, **whose)
 
     def _take(self, limit: int) -> list[str]:
         now = clock.now()

@@ -19,6 +19,7 @@ from ops.cli import (
     retry,
     scans,
     services,
+    stats,
     submit,
     system,
     webhooks,
@@ -42,6 +43,7 @@ app.add_typer(services.app, name="services")
 app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(stats.app, name="stats")
 app.command("migrate")(system.migrate)
 app.command("sweep")(system.sweep)
 app.command("metrics")(metrics.metrics)

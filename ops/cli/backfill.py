@@ -5,25 +5,25 @@ from __future__ import annotations
 import getpass
 import os
 from contextlib import closing
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from ops.cli import installation, many, tables
+from ops.cli import bulk, installation, tables
+from ops.cli.choice import AsJson, DryRun, Yes
 from worker import telemetry
 from worker.adapters.object_store import ObjectStore, Place
 from worker.adapters.task_queue import TaskQueue
-from worker.backfill import Backfill, Tally
+from worker.backfill import Backfill, Passed
 from worker.errors import LazarettoError
 from worker.policies import Policies
 from worker.settings import load
 
 Source = Annotated[str, typer.Argument(metavar="BUCKET/PREFIX", help="All objects whose keys begin so.")]
 Service = Annotated[str, typer.Option("--service", help="Whose files they are: by its policy they are judged.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for their number.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+_WHAT = "put on record"
 
 
 def backfill(
@@ -31,8 +31,8 @@ def backfill(
 ) -> None:
     """Have files scanned that came into a bucket without us: behind all uploads; the originals are never touched.
 
-    Safe to repeat, and to break off: what is on record is passed over, and the same command goes on.
-    Exit code 0: all are on record; 130: broken off; 2: it could not be done.
+    Safe to repeat, also after an interruption: what is on record is passed over.
+    Exit code 0: done; 1: not confirmed, or there is none; 2: not all could be; 130: interrupted.
     """
     telemetry.configure()
     settings, place = load(), _place(source)
@@ -40,50 +40,42 @@ def backfill(
     with installation.database() as database, closing(TaskQueue(settings)) as queue:
         policies = Policies(settings.policy_file)
         work = Backfill(database, objects, queue, policies, settings, source=place, service=service)
-        found = _count(work)
-        if dry_run or not found.new:
-            _sum_up(found, place, "would be put on record" if found.new else "is new", as_json=as_json, dry_run=dry_run)
-            return
-        if not as_json:
-            typer.echo(_said(found, place, "is to be put on record"), err=True)
-        many.confirm(found.new, f"have {found.new} files scanned as those of {service}", yes=yes)
-        _run(work, found.new, place, as_json=as_json)
+        found = _counted(work)
+        typer.echo(_said(found, place), err=True)
+        tally = bulk.Tally(found.new, dry_run)
+        if found.new and not dry_run:
+            bulk.confirm(found.new, f"put on record for {service}", yes=yes)
+            _run(work, tally)
+    bulk.finish(tally, _WHAT, as_json=as_json)
 
 
-def _count(work: Backfill) -> Tally:
-    tally = Tally()
-    with many.bar("counting", None) as progress:
-        for tally in work.count():
-            progress.update(progress.task_ids[0], completed=tally.objects)
-    return tally
+def _counted(work: Backfill) -> Passed:
+    """Nobody can tell how much there is to come."""
+    passed, console = Passed(), Console(stderr=True)
+    with console.status("counting") as status:
+        for passed in work.count():
+            status.update(f"counting: {passed.objects:,} objects")
+    return passed
 
 
-def _run(work: Backfill, total: int, place: Place, *, as_json: bool) -> None:
-    tally, interrupted = Tally(), False
-    with many.bar("recording", total) as progress:
+def _run(work: Backfill, tally: bulk.Tally) -> None:
+    with bulk.progress(tally, _WHAT) as done:
         try:
-            for tally in work.run(f"operator:{_who()}"):
-                progress.update(progress.task_ids[0], completed=tally.new)
+            for passed in work.run(f"operator:{_who()}"):
+                done(passed.recorded - tally.done)
         except KeyboardInterrupt:
-            interrupted = True
-    _sum_up(tally, place, "is on record now", as_json=as_json, interrupted=interrupted)
-    if interrupted:
-        typer.echo("broken off; the same command goes on", err=True)
-        raise typer.Exit(many.INTERRUPTED)
+            done(work.passed.recorded - tally.done)
+            raise
 
 
-def _sum_up(
-    tally: Tally, place: Place, done: str, *, as_json: bool, dry_run: bool = False, interrupted: bool = False
-) -> None:
-    said = asdict(tally) | {"dry_run": dry_run, "interrupted": interrupted}
-    many.sum_up(said, _said(tally, place, done), as_json=as_json)
-
-
-def _said(tally: Tally, place: Place, done: str) -> str:
-    others = {"known before": tally.known, "folders": tally.folders, "with a key no database holds": tally.unrecordable}
+def _said(passed: Passed, place: Place) -> str:
+    others = {
+        "known before": passed.known,
+        "folders": passed.folders,
+        "with a key that no database holds": passed.unrecordable,
+    }
     beside = "".join(f", {number} {what}" for what, number in others.items() if number)
-    where = tables.inert(str(place))
-    return f"{where}: {tally.new} of {tally.objects} objects ({tally.size:,} bytes) {done}{beside}"
+    return tables.inert(f"{place}: {passed.objects} objects, {passed.new} new ({passed.size:,} bytes){beside}")
 
 
 def _place(text: str) -> Place:

@@ -15,6 +15,7 @@ from ops.doctor.check import Result, Verdict
 from ops.doctor.checklist import CHECKLIST
 from ops.doctor.examine import examine, passed
 from ops.doctor.subject import Subject
+from worker import telemetry
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
 _TOLD = ("expected", "mend")  # of whatever was not found as it should be
@@ -26,6 +27,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the resul
     n/a: does not apply here. info: nothing that could be judged. warn: should be mended. fail: is dangerous, or could
     not be looked at.
     """
+    telemetry.configure()
     with closing(Subject.known_by(installation.known())) as subject:
         results = examine(CHECKLIST, subject)
     if as_json:

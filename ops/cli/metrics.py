@@ -29,7 +29,7 @@ def metrics(
     if settings.metrics_dir is None:
         raise Permanent("nothing is shared here", expected="LAZARETTO_METRICS_DIR, the same as the workers have")
     metric_files.share(settings.metrics_dir)
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)
     registry.register(Machine(Policies(settings.policy_file)))
     ending = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)

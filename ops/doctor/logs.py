@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ _OURS = ("api", "worker", "sweeper", "notifier")
 _LAST_BYTES = 1024 * 1024  # of each, that are looked at
 _NEEDED = ("event", "level", "timestamp")
 _SHORTEST = 8  # characters of a secret that is looked for
+_SHAPES = {  # of what is anybody's
+    "an API key": re.compile(r"\blz_[a-z2-9]{8}_[A-Za-z0-9_-]{43}"),
+    "what webhooks are signed with": re.compile(r"\bwhsec_[A-Za-z0-9+/=]{24,}"),
+    "a signed address": re.compile(r"X-Amz-Signature=[0-9a-f]{64}"),
+}
 
 
 def _form(subject: Subject) -> Finding:
@@ -46,8 +52,12 @@ def _secrets(subject: Subject) -> Finding:
     if not logs:
         return not_applicable("no log of ours is here")
     hidden = {name: each for name, each in subject.secrets().items() if len(each) >= _SHORTEST}
-    told = {f"{name} stands in {path}" for path in logs for name, each in hidden.items() if each in _tail(path)}
-    return fail("; ".join(sorted(told))) if told else ok(f"none of ours in {len(logs)} logs")
+    texts = {path: _tail(path) for path in logs}
+    told = {f"{name} stands in {path}" for path, text in texts.items() for name, each in hidden.items() if each in text}
+    told |= {
+        f"{name} stands in {path}" for path, text in texts.items() for name, of in _SHAPES.items() if of.search(text)
+    }
+    return fail("; ".join(sorted(told))) if told else ok(f"none in {len(logs)} logs")
 
 
 def _logs(subject: Subject) -> Iterator[Path]:

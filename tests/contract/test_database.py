@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 
 from worker import clock, migrations, services
 from worker.errors import DatabaseUnavailable
+from worker.pixels import Pixels
 from worker.scan import Cause, Mover, Promoted, Reason, ReasonCode, Scan, ScannerInfo, Status, Verdict
 from worker.services import Scope
 from worker.store import events, scanners, scans, webhook_secrets
@@ -103,7 +104,7 @@ def test_a_verdict_comes_back_as_it_went(database: Database) -> None:
         ("Eicar",),
         "text/plain",
         ScannerInfo("ClamAV 1.4.6", "27462", datetime(2026, 1, 2, 3, 4, tzinfo=UTC)),
-        Promoted("clean", "k", 1, "0" * 64, "text/plain"),
+        Promoted("clean", "k", 1, "0" * 64, "image/png", Pixels(8, 6, 1, 80, 60)),
     )
     with database.write() as connection:
         moved = scans.move(connection, scan.id, Status.SCANNING, Status.SETTLING, CAUSE, **verdict_values(verdict))

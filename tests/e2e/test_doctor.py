@@ -47,8 +47,18 @@ def test_what_make_run_starts_passes(stack: Stack) -> None:
         "disk-room",
         "version-clamav",
     }
-    for name in ("redis-password", "public-buckets", "canaries", "sandbox", "http-headers", "keys-needed", "workers"):
+    for name in (
+        "redis-password",
+        "public-buckets",
+        "canaries",
+        "sandbox",
+        "http-headers",
+        "keys-needed",
+        "workers",
+        "sweeper",
+    ):
         assert checks[name]["verdict"] == "ok", checks[name]
+    assert checks["sweeper"]["found"].startswith("its last sweep is ")
     assert all(each["checked"] and each["found"] and each["expected"] and each["mend"] for each in checks.values())
 
 

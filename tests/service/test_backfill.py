@@ -18,7 +18,7 @@ from tests.system import Calendar, System
 from worker import backfill, clock
 from worker import settings as settings_module
 from worker.adapters.object_store import PART, Listed, Place
-from worker.backfill import Backfill, OwnBucket, Tally
+from worker.backfill import Backfill, OwnBucket, Passed
 from worker.canaries import eicar, encrypted_zip
 from worker.errors import LazarettoError, NoSuchService, StoreRefuses
 from worker.operations import Order
@@ -49,7 +49,7 @@ def _backfill(system: System, prefix: str = "", bucket: str = BUCKET, service: s
     return system.backfill(Place(bucket, prefix), service)
 
 
-def _run(system: System, prefix: str = "") -> Tally:
+def _run(system: System, prefix: str = "") -> Passed:
     *_, last = _backfill(system, prefix).run(ACTOR)
     return last
 
@@ -72,9 +72,9 @@ def test_every_object_is_scanned_and_none_is_touched(system: System, bucket: str
     files = {"old/a.pdf": PDF, "old/b.txt": eicar(), "old/c.zip": encrypted_zip(), "old/empty.txt": b""}
     _put(system, **files, **{"old/deep/": b"", "elsewhere/d.pdf": PDF})
     before = _originals(system)
-    tally = _run(system, "old/")
-    assert (tally.objects, tally.new, tally.folders, tally.known) == (5, 4, 1, 0)
-    assert tally.size == sum(map(len, files.values()))
+    passed = _run(system, "old/")
+    assert (passed.objects, passed.new, passed.recorded, passed.folders, passed.known) == (5, 4, 4, 1, 0)
+    assert passed.size == sum(map(len, files.values()))
     assert system.deliver() == 4
     system.recover(calendar)
     outcomes = {key: scan.status for key, scan in _by_name(system).items()}
@@ -207,7 +207,7 @@ def test_our_own_buckets_and_unknown_services_are_refused(system: System, bucket
 def test_memory_does_not_grow_with_the_bucket(system: System, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     many = 20_000
     listed = (Listed(f"old/{number:09}.pdf", 1, clock.now(), f'"{number}"') for number in range(many))
-    last = Tally()
+    last = Passed()
     with monkeypatch.context() as patch:
         patch.setattr(type(system.objects), "listing", lambda *_: listed)
         tracemalloc.start()
@@ -233,32 +233,25 @@ def run(system: System, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def test_the_command_says_how_many_and_asks(system: System, run: Command) -> None:
-    _put(system, **{"old/a.pdf": PDF, "old/b.pdf": PDF + b"b"})
+    _put(system, **{"old/a.pdf": PDF, "old/b.pdf": PDF + b"b", "old/": b""})
     counted = run(f"s3://{BUCKET}/old/", "--service", "default", "--dry-run")
-    said = f"s3://{BUCKET}/old/: 2 of 2 objects ({2 * len(PDF) + 1} bytes)"
-    assert (counted.exit_code, counted.output) == (0, f"{said} would be put on record\n")
+    said = f"s3://{BUCKET}/old/: 3 objects, 2 new ({2 * len(PDF) + 1} bytes), 1 folders"
+    assert (counted.exit_code, counted.stderr) == (0, f"{said}\n")
+    assert counted.stdout == "2 to be put on record\n"
     for answer in ("", "n\n", "1\n"):
         refused = run(f"{BUCKET}/old/", "--service", "default", said=answer)
         assert refused.exit_code == 1
-        assert "Type 2 to have 2 files scanned as those of default" in refused.output
+        assert "Type 2 to have 2 scans put on record for default" in refused.stderr
     assert system.all() == []
     done = run(f"{BUCKET}/old/", "--service", "default", said="2\n")
-    assert (done.exit_code, done.output.splitlines()[-1]) == (0, f"{said} is on record now")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "2 put on record")
     assert system.story(system.all()[0].id)[0].actor == f"operator:{getpass.getuser()}"
     again = run(f"{BUCKET}/old/", "--service", "default", "--json")
-    assert json.loads(again.output) == {
-        "objects": 2,
-        "new": 0,
-        "size": 0,
-        "known": 2,
-        "folders": 0,
-        "unrecordable": 0,
-        "dry_run": False,
-        "interrupted": False,
-    }
+    assert (again.exit_code, json.loads(again.stdout)["matched"]) == (1, 0)
+    assert "3 objects, 0 new (0 bytes), 2 known before" in again.stderr
 
 
-def test_the_command_that_is_broken_off_says_how_far_it_came(
+def test_the_command_that_is_interrupted_says_how_far_it_came(
     system: System, run: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "_TOGETHER", 2)
@@ -272,13 +265,14 @@ def test_the_command_that_is_broken_off_says_how_far_it_came(
         take(self, new, cause)
 
     monkeypatch.setattr(Backfill, "_take", interrupted)
-    broken = run(BUCKET, "--service", "default", "--yes", "--json")
-    assert broken.exit_code == 130
-    assert "broken off; the same command goes on" in broken.output
+    broken_off = run(BUCKET, "--service", "default", "--yes", "--json")
+    assert broken_off.exit_code == 130
+    assert "interrupted: 4 of 5 put on record" in broken_off.stderr
     assert len(system.all()) == 4
     monkeypatch.setattr(Backfill, "_take", take)
-    gone_on = json.loads(run(BUCKET, "--service", "default", "--yes", "--json").stdout.splitlines()[-1])
-    assert (gone_on["new"], gone_on["known"], gone_on["interrupted"]) == (1, 4, False)
+    gone_on = run(BUCKET, "--service", "default", "--yes")
+    assert (gone_on.exit_code, gone_on.stdout.splitlines()[-1]) == (0, "1 put on record")
+    assert len(system.all()) == 5
 
 
 def test_the_command_refuses_what_it_cannot_do(system: System, run: Command) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +83,15 @@ def test_one_that_is_nearly_full_is_a_warning(unprotected: str) -> None:
 @pytest.mark.parametrize("name", ["redis-password", "redis-memory"])
 def test_one_that_is_away_is_never_sound(name: str) -> None:
     finding = _look(name, "redis://:password@127.0.0.1:9/0")
+    assert finding.verdict is Verdict.FAIL
+    assert finding.found.startswith("could not be looked at: Redis does not answer")
+
+
+def test_one_that_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun = time.monotonic()
+        finding = _look("redis-password", f"redis://:password@127.0.0.1:{silent.getsockname()[1]}/0")
+    assert time.monotonic() - begun < 10
     assert finding.verdict is Verdict.FAIL
     assert finding.found.startswith("could not be looked at: Redis does not answer")
 

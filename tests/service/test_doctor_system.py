@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from ops.doctor import api, clocks, database, files, keys, processes
 from ops.doctor.check import Finding, Verdict
@@ -18,6 +21,7 @@ from ops.doctor.examine import examine
 from ops.doctor.subject import Subject
 from tests.peer import Answer, Peer
 from tests.server import Server
+from tests.stack import until
 from tests.system import Calendar, System
 from worker import api_keys, migrations
 from worker.services import Scope
@@ -51,9 +55,51 @@ def test_a_database_that_lacks_a_migration_fails(system: System) -> None:
 def test_a_database_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
     for url in (f"sqlite:///{tmp_path}/lost/lazaretto.db", "postgresql://nobody@127.0.0.1:9/nothing"):
         settings = Settings(_env_file=None, database_url=SecretStr(url))
-        for name in ("database", "workers", "sweeper", "operator-keys", "unused-keys", "database-clock"):
+        for name in (
+            "database",
+            "database-role",
+            "workers",
+            "sweeper",
+            "operator-keys",
+            "unused-keys",
+            "database-clock",
+        ):
             assert _look(name, settings).verdict is Verdict.FAIL, name
     assert not (tmp_path / "lost").exists()
+
+
+def test_a_role_that_may_do_more_than_it_needs_is_a_warning(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url, autocommit=True) as administrator:
+        administrator.execute("CREATE ROLE doctor_narrow LOGIN")
+        narrow = Settings(_env_file=None, database_url=SecretStr(_as(postgres_url, "doctor_narrow")))
+        assert _look("database-role", narrow).verdict is Verdict.OK
+        administrator.execute("ALTER ROLE doctor_narrow CREATEDB")
+        assert _look("database-role", narrow) == Finding(Verdict.WARN, "it may make databases (CREATEDB)")
+        administrator.execute("DROP ROLE doctor_narrow")
+
+
+def test_a_server_that_asks_for_no_password_is_dangerous(postgres_url: str, server_folder: Path) -> None:
+    rules = server_folder / "postgresql" / "pg_hba.conf"
+    before = rules.read_text()
+    with psycopg.connect(postgres_url, autocommit=True) as administrator:
+        administrator.execute("CREATE ROLE doctor_strict LOGIN PASSWORD '4c9d1e7a35f802b6'")
+        strict = Settings(_env_file=None, database_url=SecretStr(_as(postgres_url, "doctor_strict:4c9d1e7a35f802b6")))
+        assert _look("database-password", strict) == Finding(Verdict.WARN, "it answers whoever asks")
+        assert _look("database-password", strict, LAZARETTO_ENV="production").verdict is Verdict.FAIL
+        rules.write_text(f"host all doctor_strict 127.0.0.1/32 scram-sha-256\n{before}")
+        try:
+            administrator.execute("SELECT pg_reload_conf()")
+            until(lambda: _look("database-password", strict) == Finding(Verdict.OK, "it refuses"), 10, "a reload")
+        finally:
+            rules.write_text(before)
+            administrator.execute("SELECT pg_reload_conf()")
+            administrator.execute("DROP ROLE doctor_strict")
+
+
+def _as(url: str, role: str) -> str:
+    """The URL of another role, and its password after a colon."""
+    name, _, password = role.partition(":")
+    return make_url(url).set(username=name, password=password or None).render_as_string(hide_password=False)
 
 
 @pytest.mark.parametrize(("seconds", "verdict"), [(0, Verdict.OK), (10, Verdict.WARN), (-60, Verdict.FAIL)])
@@ -88,6 +134,15 @@ def test_what_only_a_sweeper_that_is_away_leaves(system: System, left: dict[str,
     assert _look("sweeper", system.settings) == Finding(Verdict.FAIL, told)
     system.sweep()
     assert _look("sweeper", system.settings).verdict is Verdict.INFO
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(5, Verdict.OK), (300, Verdict.FAIL)])
+def test_a_sweeper_tells_when_it_swept_last(system: System, seconds: int, verdict: Verdict) -> None:
+    swept = f"lazaretto_sweeper_last_sweep_timestamp_seconds {time.time() - seconds}\n"
+    with Peer.running(Answer(200, swept.encode())) as told:
+        finding = _look("sweeper", system.settings, LAZARETTO_URL=told.url)
+    assert finding.verdict is verdict
+    assert finding.found.startswith("its last sweep is ")
 
 
 def test_keys_that_operate_for_good_and_keys_that_nobody_uses(system: System, calendar: Calendar) -> None:

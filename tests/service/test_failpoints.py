@@ -45,6 +45,7 @@ COLLISION = bytes.fromhex(
     "e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70"
 )
 COLLIDING = bytes(each ^ 0x80 if at in (19, 45, 59, 83, 109, 123) else each for at, each in enumerate(COLLISION))
+SECRET = encrypted_zip()
 SMALL_PART = 5 * 2**20  # bytes; S3 takes no smaller one
 
 
@@ -75,11 +76,11 @@ FILES = {
     "photo": File(_photo(), "photo.jpg", Status.CLEAN),
     "infected": File(eicar(), "invoice.txt", Status.INFECTED),
     "rejected": File(executable(), "photo.jpg", Status.REJECTED),
-    "held": File(encrypted_zip(), "secret.zip", Status.UNSCANNABLE),
+    "held": File(SECRET, "secret.zip", Status.UNSCANNABLE),
     "direct": File(PDF, "direct.pdf", Status.CLEAN, direct=True),
     "direct in parts": File(PDF.ljust(SMALL_PART + 1), "large.pdf", Status.CLEAN, direct=True),
     "backfilled": File(PDF, "old.pdf", Status.CLEAN, old=True),
-    "direct and held": File(encrypted_zip(), "secret.zip", Status.UNSCANNABLE, direct=True),
+    "direct and held": File(SECRET, "secret.zip", Status.UNSCANNABLE, direct=True),
 }
 
 LATER = File(b"Nothing to see here. " + MALWARE, "later.txt", Status.CLEAN)
@@ -321,6 +322,54 @@ def test_an_erasure_that_is_killed_anywhere(system: System, calendar: Calendar, 
     _judge(system, points, Status.CLEAN, Status.ERASED)
     erased = [system.scan(scan_id).status is Status.ERASED for scan_id in points]
     assert erased == [point != Point("before commit", 1) for point in points.values()]
+
+
+def _released(system: System) -> str:
+    """A file that was held, and that an operator has released: a worker's turn."""
+    held = system.outcome(SECRET, "secret.zip")
+    system.operations().release(held, Order("test", Mover.OPERATOR, reason="opened it"))
+    return held.id
+
+
+def test_a_release_that_is_killed_anywhere(system: System, calendar: Calendar) -> None:
+    points = {}
+    for point in effects.recorded(system.objects, partial(system.work, _released(system))):
+        scan_id = _released(system)
+        points[scan_id] = point
+        assert _killed(system, point, partial(System.work, scan_id=scan_id)), point
+    system.recover(calendar)
+    _judge(system, points, Status.RELEASED)
+    assert all(system.read(system.scan(scan_id)) == SECRET for scan_id in points)
+
+
+def test_an_object_that_is_swapped_anywhere_in_its_release(system: System, calendar: Calendar) -> None:
+    points = {}
+    for point in effects.recorded(system.objects, partial(system.work, _released(system))):
+        scan_id = _released(system)
+        points[scan_id] = point
+        with effects.at(system.objects, point, partial(_swap, system, scan_id, PDF)):
+            ended = system.work(scan_id)
+        assert ended.status is Status.REJECTED or system.read(ended) == SECRET, point
+    system.recover(calendar)
+    _judge(system, points, Status.RELEASED, Status.REJECTED)
+
+
+def _tried_again(scan_id: str, system: System) -> None:
+    system.operations().retry(system.scan(scan_id), Order("test", Mover.OPERATOR))
+
+
+@pytest.mark.parametrize("order", [_tried_again, _erase], ids=["retry", "erasure"])
+def test_an_order_that_is_killed_anywhere(
+    system: System, calendar: Calendar, order: Callable[[str, System], None]
+) -> None:
+    """About a file that is held."""
+    points = {}
+    for point in effects.recorded(system.objects, partial(order, system.outcome(SECRET, "a.zip").id, system)):
+        scan_id = system.outcome(SECRET, "a.zip").id
+        points[scan_id] = point
+        assert _killed(system, point, partial(order, scan_id)), point
+    system.recover(calendar)
+    _judge(system, points, Status.UNSCANNABLE, Status.ERASED)
 
 
 def test_an_erasure_anywhere_in_a_scan(system: System, calendar: Calendar, file: File) -> None:

@@ -46,7 +46,7 @@ def _remade(data: bytes, media_type: str, **treatment: Any) -> tuple[Reencoded, 
 def test_a_still_image_becomes_the_format_that_is_asked_for(media_type: str, output: str) -> None:
     original = _still(media_type)
     outcome, made = _remade(original, media_type, output=output)
-    assert outcome == Reencoded(output, 160, 120, 1)
+    assert outcome == Reencoded(output, 160, 120, 1, 160, 120)
     with Image.open(io.BytesIO(made)) as picture:
         assert picture.get_format_mimetype() == output
     assert images.psnr(images.decode(original), images.decode(made)) >= 30
@@ -55,7 +55,7 @@ def test_a_still_image_becomes_the_format_that_is_asked_for(media_type: str, out
 @pytest.mark.parametrize("media_type", MOVING)
 def test_what_moves_stays_what_it_is(media_type: str) -> None:
     outcome, made = _remade(_moving(media_type), media_type, output="image/jpeg")
-    assert outcome == Reencoded(media_type, 64, 48, 4)
+    assert outcome == Reencoded(media_type, 64, 48, 4, 64, 48)
     assert len(images.decode_film(made)) == 4
 
 
@@ -95,6 +95,7 @@ def test_a_large_image_is_scaled_down_in_proportion(media_type: str) -> None:
     original = _still(media_type)
     outcome, made = _remade(original, media_type, max_width=80, max_height=1000)
     assert (outcome.width, outcome.height) == (80, 60)
+    assert (outcome.original_width, outcome.original_height) == (160, 120)
     with Image.open(io.BytesIO(original)) as picture:
         smaller = np.asarray(picture.convert("RGB").resize((80, 60), Image.Resampling.LANCZOS))
     assert images.psnr(smaller, images.decode(made)) >= (20 if media_type == "image/gif" else 28)  # so few colours
@@ -112,7 +113,7 @@ def test_a_small_image_is_not_scaled_up(media_type: str) -> None:
 def test_every_frame_is_scaled_down(media_type: str) -> None:
     original = _moving(media_type)
     outcome, made = _remade(original, media_type, max_width=32)
-    assert outcome == Reencoded(media_type, 32, 24, 4)
+    assert outcome == Reencoded(media_type, 32, 24, 4, 64, 48)
     frames = images.decode_film(made, "RGB")
     assert [frame.shape for frame in frames] == [(24, 32, 3)] * 4
     for frame, picture in zip(frames, images.film(), strict=True):
@@ -136,7 +137,7 @@ def test_delays_and_loops_stay_where_frames_are_scaled_down(media_type: str) -> 
 def test_a_default_image_is_scaled_down_with_its_animation() -> None:
     original = images.encode_film(images.film(), "PNG", duration=DELAYS[1:], default_image=True)
     outcome, made = _remade(original, "image/png", max_width=32)
-    assert outcome == Reencoded("image/png", 32, 24, 3)
+    assert outcome == Reencoded("image/png", 32, 24, 3, 64, 48)
     with Image.open(io.BytesIO(made)) as film:
         assert film.info["default_image"]
     assert len(images.decode_film(made)) == 4
@@ -146,6 +147,7 @@ def test_what_is_turned_is_scaled_down_as_it_is_shown() -> None:
     original = images.encode(images.photo(), "JPEG", exif=images.exif(6))
     outcome, _ = _remade(original, "image/jpeg", max_height=80)
     assert (outcome.width, outcome.height) == (60, 80)
+    assert (outcome.original_width, outcome.original_height) == (120, 160)
 
 
 @pytest.mark.parametrize("media_type", KINDS)

@@ -131,7 +131,7 @@ def test_nothing_of_the_workers_world_is_there(hijacked: Sandbox) -> None:
 GOES_ON = """
 link = next(fd for fd in range(3, 99) if fd not in files and libc.fcntl(fd, 1) >= 0)
 os.write(target, b"first")
-os.write(link, b"\\0" + child.replies.pack(child.images.Reencoded("image/jpeg", 1, 1, 1)))
+os.write(link, b"\\0" + child.replies.pack(child.images.Reencoded("image/jpeg", 1, 1, 1, 1, 1)))
 while True:
     os.pwrite(target, os.urandom(5), 0)
 """

@@ -182,6 +182,22 @@ def test_logs_are_json_and_hold_no_secret(tmp_path: Path) -> None:
     assert found.found == f"LAZARETTO_REDIS_URL's password stands in {log}"
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (f"lz_{'a' * 8}_{'Z' * 43}", "an API key stands in"),
+        (f"whsec_{'A' * 32}", "what webhooks are signed with stands in"),
+        (f"X-Amz-Signature={'0f' * 32}", "a signed address stands in"),
+    ],
+)
+def test_logs_hold_nobodys_secret(tmp_path: Path, written: str, told: str) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "api.log").write_text(f'{{"event": "{written}"}}\n')
+    found = _look("log-secrets", home=tmp_path)
+    assert found.verdict is Verdict.FAIL
+    assert found.found.startswith(told)
+
+
 @pytest.mark.parametrize("parser", versions.PARSERS, ids=lambda parser: parser.name)
 def test_a_parser_older_than_a_known_fault_is_told(parser: versions.Parser) -> None:
     subject = Subject(PRODUCTION, None, ())

@@ -19,7 +19,7 @@ SNIFF = Request(Call.SNIFF, memory=1, seconds=2, output=0)
 REENCODE = Request(Call.REENCODE, 1, 2, 3, media_type="image/heic", limits=ImageLimits(100, 5))
 KEEP = replace(REENCODE, treatment=Treatment(keep=True))
 TO_WEBP = replace(REENCODE, media_type="image/gif", treatment=Treatment(output="image/webp"))
-IMAGE = {"type": "image/jpeg", "width": 10, "height": 10, "frames": 1}
+IMAGE = {"type": "image/jpeg", "width": 10, "height": 10, "frames": 1, "original_width": 10, "original_height": 10}
 REFUSED = {"code": "image_undecodable", "message": "it is cut"}
 
 
@@ -34,12 +34,12 @@ def _unpack(request: Request, *untrusted: Any) -> Answer:
         (SNIFF, Sniffed("application/pdf", ("application/zip", "text/html"), Refused(ReasonCode.ENCRYPTED, "x"))),
         (SNIFF, Sniffed("application/zip", (), Refused(ReasonCode.SCAN_LIMITS_EXCEEDED, "x"), exhausting=True)),
         (SNIFF, Sniffed("application/zip", (), Refused(ReasonCode.SCAN_TIMED_OUT, "x"))),
-        (REENCODE, Reencoded("image/jpeg", 10, 10, 5)),
+        (REENCODE, Reencoded("image/jpeg", 10, 10, 5, 20, 5)),
         (REENCODE, Refused(ReasonCode.IMAGE_TOO_LARGE, "it is large")),
-        (KEEP, Reencoded("image/heic", 10, 10, 1)),
+        (KEEP, Reencoded("image/heic", 10, 10, 1, 20, 5)),
         (KEEP, Refused(ReasonCode.TYPE_MISMATCH, "it is more than an image")),
-        (TO_WEBP, Reencoded("image/webp", 10, 10, 1)),
-        (TO_WEBP, Reencoded("image/gif", 10, 10, 5)),
+        (TO_WEBP, Reencoded("image/webp", 10, 10, 1, 20, 5)),
+        (TO_WEBP, Reencoded("image/gif", 10, 10, 5, 20, 5)),
     ],
 )
 def test_honest_answers_arrive(request_: Request, answer: Answer) -> None:
@@ -99,6 +99,8 @@ def test_nonsense_is_no_type(untrusted: bytes) -> None:
         ("Reencoded", IMAGE | {"width": 0}),
         ("Reencoded", IMAGE | {"width": -10, "height": -10}),
         ("Reencoded", IMAGE | {"width": 11}),
+        ("Reencoded", IMAGE | {"original_width": 0}),
+        ("Reencoded", IMAGE | {"original_height": 1 << 40}),
         ("Reencoded", IMAGE | {"width": 1.5}),
         ("Reencoded", IMAGE | {"frames": 0}),
         ("Reencoded", IMAGE | {"frames": 6}),
@@ -153,14 +155,14 @@ def test_any_other_end_is_an_outage(ending: Ending) -> None:
 
 
 def test_a_reply_does_not_count_once_the_child_has_crashed() -> None:
-    reply = replies.pack(Reencoded("image/jpeg", 10, 10, 1))
+    reply = replies.pack(Reencoded("image/jpeg", 10, 10, 1, 20, 5))
     assert isinstance(endings.answer(REENCODE, Ending(Fate.SIGNALLED, signal.SIGSEGV, reply)), Refused)
 
 
 def test_another_type_than_asked_for_is_not_believed() -> None:
     for request, media_type in ((KEEP, "image/jpeg"), (TO_WEBP, "image/jpeg"), (REENCODE, "image/webp")):
         with pytest.raises(SandboxFailed):
-            replies.unpack(request, replies.pack(Reencoded(media_type, 10, 10, 1)))
+            replies.unpack(request, replies.pack(Reencoded(media_type, 10, 10, 1, 20, 5)))
 
 
 def test_a_request_arrives_as_it_was_sent() -> None:

@@ -49,6 +49,8 @@ class Reencoded:
     width: int  # pixels
     height: int  # pixels, of one frame
     frames: int
+    original_width: int  # pixels; before it was scaled down
+    original_height: int
 
 
 @dataclass(frozen=True, slots=True)

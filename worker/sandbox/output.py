@@ -21,6 +21,7 @@ class Output:
         """descriptor: of an empty file. media_type: of the original."""
         self._descriptor, self._treatment = descriptor, treatment
         self._still, self._animated = treatment.types_of(media_type)
+        self._original: tuple[int, int] | None = None  # how large it was, upright
 
     @property
     def kept(self) -> bool:
@@ -38,7 +39,8 @@ class Output:
         return self._still != self._animated
 
     def fits(self, width: int, height: int) -> bool:
-        """May it stay that large?"""
+        """May it stay that large? Asked of every image, and of the first of several first."""
+        self._original = self._original or (width, height)
         return self.kept or (width <= self._width and height <= self._height)
 
     def fitted(self, image: Any) -> Any:
@@ -55,11 +57,11 @@ class Output:
         else:
             _check_side(image, self._still)
             ENCODERS[self._still](image, self.empty(), traits, self.quality)
-        return Reencoded(self._still, image.width, image.height, frames=1)
+        return self._reencoded(self._still, image.width, image.height, frames=1)
 
     def several(self, width: int, height: int, frames: int) -> Reencoded:
         """What to answer once an animation, or a document of several pages, has been written."""
-        return Reencoded(self._animated, width, height, frames)
+        return self._reencoded(self._animated, width, height, frames)
 
     def empty(self) -> int:
         """The descriptor to write to, whatever an earlier attempt has left there."""
@@ -71,6 +73,9 @@ class Output:
     def read_back(self) -> bytes:
         """What has been written."""
         return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+
+    def _reencoded(self, media_type: str, width: int, height: int, frames: int) -> Reencoded:
+        return Reencoded(media_type, width, height, frames, *(self._original or (width, height)))
 
     @property
     def _width(self) -> int:

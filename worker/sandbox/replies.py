@@ -14,9 +14,10 @@ from worker.scan import ReasonCode
 
 Answer = Sniffed | Reencoded | Refused
 
+_NUMBERS = ("width", "height", "frames", "original_width", "original_height")
 _SHAPES: dict[str, tuple[Call, dict[str, type]]] = {  # the answer, to which call, and its fields
     "Sniffed": (Call.SNIFF, {"type": str, "also": list, "closed": dict, "exhausting": bool}),
-    "Reencoded": (Call.REENCODE, {"type": str, "width": int, "height": int, "frames": int}),
+    "Reencoded": (Call.REENCODE, {"type": str} | dict.fromkeys(_NUMBERS, int)),
     "Refused": (Call.REENCODE, {"code": str, "message": str}),
 }
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
@@ -65,7 +66,8 @@ def _checked(request: Request, kind: str, untrusted: dict[str, Any]) -> Answer |
 
 def _is_expected(request: Request, image: Reencoded) -> bool:
     limits, treatment = request.limits, request.treatment
-    pixels_fit = image.width > 0 < image.height and image.width * image.height <= limits.max_pixels
+    sizes = ((image.width, image.height), (image.original_width, image.original_height))
+    pixels_fit = all(width > 0 < height and width * height <= limits.max_pixels for width, height in sizes)
     return image.type in treatment.types_of(request.media_type) and pixels_fit and 0 < image.frames <= limits.max_frames
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from worker.pixels import Pixels
 from worker.scan import Promoted, Reason, Scan, ScannerInfo, Status, Verdict
 
 
@@ -19,7 +20,7 @@ def scan_from(row: RowMapping) -> Scan:
     values["reasons"] = tuple(Reason(each["code"], each["message"]) for each in values["reasons"])
     values["signatures"] = tuple(values["signatures"])
     values["scanner"] = _scanner_from(values["scanner"])
-    values["promoted"] = Promoted(**values["promoted"]) if values["promoted"] else None
+    values["promoted"] = _promoted_from(values["promoted"])
     return Scan(**values)
 
 
@@ -37,6 +38,13 @@ def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
         "promoted": asdict(verdict.promoted) if verdict.promoted else None,
         "held": verdict.held,
     }
+
+
+def _promoted_from(value: dict[str, Any] | None) -> Promoted | None:
+    if value is None:
+        return None
+    pixels = value.get("pixels")  # rows of earlier releases have none
+    return Promoted(**{**value, "pixels": Pixels(**pixels) if pixels else None})
 
 
 def _scanner_from(value: dict[str, Any] | None) -> ScannerInfo | None:

@@ -170,6 +170,12 @@ class Lazaretto(Operations):
         answer = self._transport.ask("GET", f"/v1/scans/{segment(scan_id)}/events")
         return read(answer, lambda said: [Transition.of(each) for each in said["items"]])
 
+    def stats(self, window: str = "24h", *, service: str | None = None) -> Mapping[str, Any]:
+        """What ended within a window (from `1h` to `31d`) until now, and how things stand, as the API has it: your
+        service's, or, with a key that may operate, everybody's."""
+        answer = self._transport.ask("GET", "/v1/stats", params=given(window=window, service=service))
+        return read(answer, dict)
+
     def content_url(self, scan_id: str) -> str:
         """An address of the promoted file that works for a minute or so, for whoever has it.
 
