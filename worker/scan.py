@@ -58,7 +58,7 @@ class Transition(NamedTuple):
     why: str
 
 
-_S, _M = Status, Mover
+_S, _M, _ASKING = Status, Mover, (Mover.SERVICE, Mover.OPERATOR)
 
 TRANSITIONS: tuple[Transition, ...] = (
     Transition(_S.RECEIVING, _S.QUEUED, _M.INTAKE, "every byte is in quarantine"),
@@ -82,12 +82,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     *(Transition(source, _S.QUEUED, _M.OPERATOR, "tried again") for source in sorted(HELD)),
     Transition(_S.UNSCANNABLE, _S.SETTLING, _M.OPERATOR, "released, for a reason on record"),
     *(Transition(source, _S.EXPIRED, _M.SWEEPER, "held until its retention ended") for source in sorted(HELD)),
-    *(
-        Transition(source, _S.ERASED, mover, "erased on request")
-        for source in _S
-        for mover in (_M.SERVICE, _M.OPERATOR)
-        if source is not _S.ERASED
-    ),
+    *(Transition(each, _S.ERASED, by, "erased on request") for each in _S if each is not _S.ERASED for by in _ASKING),
 )
 
 ALLOWED: frozenset[tuple[Status, Status, Mover]] = frozenset(each[:3] for each in TRANSITIONS)

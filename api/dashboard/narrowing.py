@@ -107,8 +107,8 @@ class Narrowing(BaseModel):
 
     @property
     def filtered(self) -> bool:
-        """Is it narrowed by what stands behind "Filters"?"""
-        return any((self.status, self.service, self.reason, self.type, self.since, self.until))
+        """Is it narrowed by what stands behind "Filters" alone? States can be chosen above the list too."""
+        return any((self.service, self.reason, self.type, self.since, self.until))
 
     @property
     def exactly(self) -> list[tuple[str, str]]:

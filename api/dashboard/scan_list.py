@@ -21,6 +21,7 @@ from worker.store import services, standing
 
 router = APIRouter(include_in_schema=False)
 
+_MOST_OFFERED = 200  # services; others can be typed
 _QUITE_NEW = timedelta(minutes=1)
 
 # What operators look for most: the name, and the states.
@@ -49,14 +50,14 @@ def list_scans(request: Request, session: SignedIn, parts: PartsOf) -> Response:
     understood = found.narrowing(asked)
     known |= {"asked": asked, "found": found, "fault": None, "understood": understood}
     known |= {"retryable": _may_be_retried(understood, found.scans), "held": HELD}
-    known |= {"older": asked.address(cursor=found.scans[-1].id) if found.more else None}
+    known |= {"older": asked.address(cursor=found.cursor) if found.cursor else None}
     return page(request, "scans.html", session, **known)
 
 
 def _choices(parts: Parts) -> dict[str, Any]:
     """What the filters offer, and how many files wait for a decision."""
     with parts.database.read() as connection:
-        names = sorted(services.all_names(connection))
+        names = sorted(services.all_names(connection))[:_MOST_OFFERED]
         counts = standing.held(connection, None)
     quick = [(name, statuses, sum(counts.get(each, 0) for each in statuses)) for name, statuses in _QUICK]
     codes = sorted((words.REASONS | words.ERRORS).items(), key=lambda each: each[1].label)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from api.dashboard.narrowing import SHA256, UUID, Narrowing
 from worker.scan import Scan
-from worker.store import scans
+from worker.store import listing
 
 PAGE = 50  # scans
 
@@ -27,7 +27,7 @@ class Found(NamedTuple):
     scans: list[Scan]
     reading: Reading | None  # None: nothing was typed
     instead_of: Reading | None  # what would have come first, had there been any such scan
-    more: bool  # are there older ones?
+    cursor: str | None  # of what comes next, also where nothing has been found so far; None: nothing does
 
     def narrowing(self, asked: Narrowing) -> Narrowing:
         """The filter as it was understood."""
@@ -52,7 +52,7 @@ def find(connection: Connection, asked: Narrowing) -> Found:
     first, *others = readings(asked)
     found = _page(connection, first.narrowing, first)
     for reading in others:
-        if not found.scans:
+        if not found.scans and found.cursor is None:
             found = _page(connection, reading.narrowing, reading)._replace(instead_of=first)
     return found
 
@@ -62,5 +62,5 @@ def _reading(what: str, asked: Narrowing, **understood: object) -> Reading:
 
 
 def _page(connection: Connection, narrowing: Narrowing, reading: Reading | None) -> Found:
-    found = scans.page(connection, narrowing.filter, before=narrowing.cursor, limit=PAGE + 1)
-    return Found(found[:PAGE], reading, None, len(found) > PAGE)
+    found = listing.page(connection, narrowing.filter, before=narrowing.cursor, limit=PAGE)
+    return Found(found.items, reading, None, found.next_cursor)

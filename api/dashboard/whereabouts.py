@@ -52,7 +52,7 @@ def bytes_of(scan: Scan, retention: timedelta) -> Place:
         return Place("In the clean bucket, and nowhere else.", f"{scan.promoted.bucket}/{scan.promoted.key}")
     if scan.status in HELD and scan.quarantine_key is not None:
         until = scan.finished_at + retention if scan.finished_at else None
-        return Place("Held in quarantine, until somebody decides or they are deleted.", until=until)
+        return Place("Held in quarantine until somebody decides.", until=until)
     if scan.status is Status.UNSCANNABLE:
         return Place("Deleted, as the policy says of what cannot be scanned.")
     if scan.status.ended:

@@ -109,7 +109,7 @@ def test_metadata_hides_nothing_and_stays_json() -> None:
 )
 def test_a_search_is_understood_by_its_shape(typed: str, understood: list[dict[str, object]]) -> None:
     asked = Narrowing(q=typed, service="avatars")
-    assert [each.narrowing for each in readings(asked)] == [Narrowing(service="avatars", **each) for each in understood]  # type: ignore[arg-type]
+    assert [each.narrowing for each in readings(asked)] == [Narrowing(service="avatars", **each) for each in understood]
 
 
 def test_an_address_comes_back_as_it_went() -> None:

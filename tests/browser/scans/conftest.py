@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import log_in
 from tests.browser.scans.senders import Sender
 from tests.clamd_proxy import ClamdProxy
 from tests.stack import Stack
@@ -33,6 +36,23 @@ def stack(
     folder = tmp_path_factory.mktemp("scans")
     with Stack.started(folder, development_signatures, LAZARETTO_CLAMD=scanner.address, **_SETTINGS) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def logged_in(browser: Browser, stack: Stack) -> list[Any]:
+    """What the browser of an operator keeps."""
+    with browser.new_context(base_url=stack.base_url) as context:
+        page = context.new_page()
+        log_in(page, stack, "/scans")
+        expect(page.get_by_role("heading", name="Scans")).to_be_visible()
+        return context.cookies()
+
+
+@pytest.fixture
+def operator(page: Page, logged_in: list[Any]) -> Page:
+    """Somebody who has logged in."""
+    page.context.add_cookies(logged_in)
+    return page
 
 
 @pytest.fixture

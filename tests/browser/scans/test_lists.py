@@ -71,6 +71,7 @@ def test_filters_stand_in_the_address(operator: Page, sender: Sender) -> None:
     operator.get_by_role("link", name="Held").click()
     expect(operator.locator(f"#scan-{held}")).to_be_visible()
     expect(operator.locator(f"#scan-{clean}")).to_have_count(0)
+    operator.get_by_text("Filters", exact=True).click()
     operator.get_by_label("Reason", exact=True).select_option("encrypted")
     operator.get_by_role("button", name="Apply").click()
     assert "status=unscannable" in operator.url

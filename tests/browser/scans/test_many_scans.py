@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import log_in
 from tests.browser.looks import looks_good
 from tests.browser.scans.senders import Sender
 from tests.clamd_proxy import ClamdProxy
@@ -15,12 +15,11 @@ from tests.stack import Stack
 
 
 @pytest.fixture
-def plain(browser: Browser, stack: Stack) -> Iterator[Page]:
+def plain(browser: Browser, stack: Stack, logged_in: list[Any]) -> Iterator[Page]:
     """An operator whose browser runs no scripts."""
     with browser.new_context(base_url=stack.base_url, java_script_enabled=False) as context:
-        page = context.new_page()
-        log_in(page, stack)
-        yield page
+        context.add_cookies(logged_in)
+        yield context.new_page()
 
 
 def test_what_matches_is_counted_then_put_back(operator: Page, sender: Sender, scanner: ClamdProxy) -> None:

@@ -25,7 +25,7 @@ def test_a_failed_file_is_read_retried_and_becomes_clean_before_ones_eyes(
     operator.get_by_role("button", name="Retry").click()
     expect(operator.locator("#verdict")).to_have_text("Clean", timeout=15_000)
     assert operator.evaluate("window.stays"), "it was loaded anew"
-    expect(operator.get_by_role("status")).to_have_text("Clean")
+    expect(operator.locator("#told")).to_have_text("Clean")
     picture(operator, "scan-retried")
     [retried] = [event for event in sender.events(failed) if event["reason"] == "tried again"]
     assert (retried["from"], retried["to"], retried["decision"]) == ("failed", "queued", 2)
@@ -37,7 +37,7 @@ def test_a_held_file_is_released_for_a_reason(operator: Page, sender: Sender) ->
     operator.goto(f"/scans/{held}")
     expect(operator.locator("#verdict")).to_have_text("Held")
     expect(operator.get_by_text("nobody can look into it without the password")).to_be_visible()
-    expect(operator.get_by_text("They are kept until")).to_be_visible()
+    expect(operator.get_by_text("Without a decision they are deleted on")).to_be_visible()
     operator.get_by_text("Release…").click()
     looks_good(operator, "scan-held")
     operator.get_by_role("button", name="Release it").click()
