@@ -173,6 +173,7 @@ async def _unexpected(request: Request, fault: Exception) -> Response:
     problem = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, retryable=True)
     answer = _answer(request, problem)
     answer.headers.update(security.headers(request.url.scheme))  # it passes no middleware
+    answer.headers["Connection"] = "close"  # uvicorn hangs up, and with it would go the next request
     return answer
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, timedelta
 from enum import StrEnum
 from urllib.parse import urlencode
 
+from api.dashboard import words
+from api.dashboard.whereabouts import LABELS
 from worker.scan import Status
 from worker.statistics import Outcomes, Slot
 from worker.tally import OTHER
@@ -47,6 +49,7 @@ class Bar:
     """One count among others."""
 
     name: str
+    label: str  # the same in plain words
     number: int
     share: float  # per cent of the longest bar
     link: str | None  # None: no list shows these alone
@@ -66,11 +69,21 @@ def bars(field: str, counts: Mapping[str, int], **wanted: str | None) -> Bars:
     largest = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     most = max(counts.values(), default=0)
     shown = [
-        Bar(name, number, 100 * number / max(1, most), None if name == OTHER else scans_link(**{**wanted, field: name}))
+        Bar(name, _in_words(field, name), number, 100 * number / max(1, most), _link(field, name, wanted))
         for name, number in largest[:_MOST_BARS]
     ]
     rest = [number for _, number in largest[_MOST_BARS:]]
     return Bars(shown, len(rest), sum(rest))
+
+
+def _in_words(field: str, name: str) -> str:
+    if field == "status":
+        return LABELS[Status(name)]
+    return words.of(name).label if field == "reason" else name
+
+
+def _link(field: str, name: str, wanted: Mapping[str, str | None]) -> str | None:
+    return None if name == OTHER else scans_link(**{**wanted, field: name})
 
 
 def scans_link(**wanted: str | None) -> str:
@@ -87,7 +100,11 @@ def columns(outcomes: Outcomes) -> list[Status]:
 def timeline(outcomes: Outcomes) -> str:
     """What overview.js draws, as JSON: a label for each slot, and a series of counts for each outcome."""
     series = [
-        {"name": status.value, "counts": [slot.counts.get(status, 0) for slot in outcomes.slots]}
+        {
+            "name": status.value,
+            "label": LABELS[status],
+            "counts": [slot.counts.get(status, 0) for slot in outcomes.slots],
+        }
         for status in columns(outcomes)
     ]
     daily = is_daily(outcomes)

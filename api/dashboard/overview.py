@@ -13,6 +13,7 @@ from api.dashboard.figures import Window
 from api.dashboard.machinery import scanners_seen
 from api.dashboard.pages import page
 from api.dashboard.session import SignedIn
+from api.dashboard.whereabouts import LABELS
 from api.parts import Parts, PartsOf
 from worker.stats import Stats
 from worker.store import scans, services
@@ -46,6 +47,7 @@ def overview(
         scanners=scanners_seen(parts),
         is_new=not outcomes.total and _has_no_scan(parts),
         figures=figures,
+        labels=LABELS,
     )
 
 

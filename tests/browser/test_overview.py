@@ -57,15 +57,15 @@ def test_what_happens_is_shown_without_a_reload_and_disturbs_nobody(own: Stack, 
     expect(overview.get_by_text("Everything answers.")).to_be_visible()
     overview.evaluate("window.isTheSame = true")
     overview.get_by_text("The same in numbers").click()
-    expect(overview.locator("#by-status")).to_contain_text("clean", timeout=_LIVE)
+    expect(overview.locator("#by-status")).to_contain_text("Clean", timeout=_LIVE)
     overview.locator("#status-clean").focus()  # in a part that will be another one
     overview.evaluate("scrollTo(0, 150)")
     assert _upload(own, "bad.txt", eicar()) == "infected"
     expect(overview.locator("#tile-ended")).to_contain_text("Ended in 24 hours2", timeout=_LIVE)
-    expect(overview.locator("#by-status")).to_contain_text("infected")
-    expect(overview.locator("#by-reason").get_by_role("link")).to_have_text("signature found")
-    expect(overview.get_by_role("columnheader", name="infected")).to_be_visible()  # the table is still open
-    assert overview.evaluate(_DRAWN) == [["clean", 1], ["infected", 1]]
+    expect(overview.locator("#by-status")).to_contain_text("Infected")
+    expect(overview.locator("#by-reason").get_by_role("link")).to_have_text("Malware found")
+    expect(overview.get_by_role("columnheader", name="Infected")).to_be_visible()  # the table is still open
+    assert overview.evaluate(_DRAWN) == [["Clean", 1], ["Infected", 1]]
     assert overview.evaluate("[window.isTheSame, document.activeElement.id, scrollY]") == [True, "status-clean", 150]
 
 
@@ -83,7 +83,7 @@ def test_the_window_and_the_service_stand_in_the_address(own: Stack, overview: P
     overview.get_by_role("button", name="Show").click()
     expect(overview).to_have_url(own.base_url + "/?service=default&window=7d")
     expect(overview.get_by_label("Service", exact=True)).to_have_value("default")
-    link = overview.locator("#by-status").get_by_role("link", name="infected").get_attribute("href")
+    link = overview.locator("#by-status").get_by_role("link", name="Infected").get_attribute("href")
     assert re.fullmatch(r"/scans\?service=default&since=\d{4}-\d\d-\d\dT\d\d%3A00%3A00Z&status=infected", link or "")
 
 
@@ -97,7 +97,7 @@ def test_everything_is_reached_by_keyboard(overview: Page) -> None:
         "Show",
     ]
     assert overview.locator("#service").evaluate("(it) => it.labels[0].innerText") == "Service"
-    assert names[11:] == ["OK", "0", "0", "The same in numbers", "receiving"]
+    assert names[11:] == ["OK", "0", "0", "The same in numbers", "Receiving"]
 
 
 def test_nobody_asks_for_a_page_that_nobody_sees(overview: Page) -> None:

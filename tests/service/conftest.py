@@ -55,3 +55,32 @@ def system(settings: Settings, objects: ObjectStore) -> Iterator[System]:
     made = System.start(settings, objects)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def lasting(
+    s3: dict[str, str],
+    bucket_names: tuple[str, str],
+    redis_url: str,
+    clamd_address: str,
+    objects: ObjectStore,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[System]:
+    """The same on SQLite, for all tests of a module: for those that mind nothing that another has left there."""
+    home = tmp_path_factory.mktemp("lasting")
+    settings = Settings(
+        _env_file=None,
+        home=home,
+        database_url=SecretStr(f"sqlite:///{home / 'lazaretto.db'}"),
+        redis_url=SecretStr(redis_url),
+        quarantine_bucket=bucket_names[0],
+        clean_bucket=bucket_names[1],
+        clamd=(clamd_address,),
+        scratch_dir=home,
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in s3.items():
+            environment.setenv(name, value)
+        made = System.start(settings, objects)
+        yield made
+        made.close()

@@ -16,8 +16,6 @@ from tests.server import Server
 from tests.system import KEY, System
 from worker import sessions
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # no query of its own
-
 BEARER = {"Authorization": f"Bearer {KEY}", "Accept": "*/*"}
 ANYTHING = {"Accept": "*/*"}
 POLICY = (
@@ -26,9 +24,9 @@ POLICY = (
 )
 
 
-@pytest.fixture
-def server(system: System) -> Iterator[Server]:
-    with Server(system.settings) as running:
+@pytest.fixture(scope="module")
+def server(lasting: System) -> Iterator[Server]:
+    with Server(lasting.settings) as running:
         yield running
 
 
@@ -140,8 +138,9 @@ def test_people_are_told_on_a_page_and_programs_in_a_problem(server: Server) -> 
         assert client.get("/nowhere", headers=ANYTHING).json()["code"] == "not_found"
 
 
-def test_a_page_whose_database_is_away_says_so_and_offers_to_try_again(system: System, server: Server) -> None:
-    with logged_in(server) as client:
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # tests/contract has what both call an outage
+def test_a_page_whose_database_is_away_says_so_and_offers_to_try_again(system: System) -> None:
+    with Server(system.settings) as server, logged_in(server) as client:
         with system.database.write() as connection:
             connection.execute(text("DROP TABLE sessions"))
         answer = client.get("/?window=7d")

@@ -85,6 +85,15 @@ def test_bars_are_the_largest_and_lead_to_their_scans() -> None:
     assert found.shown[0].link == "/scans?service=avatars&since=2026-03-01T22%3A00%3A00Z&type=type%2F11"
 
 
+def test_bars_speak_plainly_and_link_by_code() -> None:
+    [held] = figures.bars("status", {Status.UNSCANNABLE: 1}).shown
+    assert (held.label, held.link) == ("Held", "/scans?status=unscannable")
+    [malware] = figures.bars("reason", {"signature_found": 1}).shown
+    assert (malware.label, malware.link) == ("Malware found", "/scans?reason=signature_found")
+    [unknown] = figures.bars("reason", {"of_a_newer_release": 1}).shown
+    assert unknown.label == "of_a_newer_release"
+
+
 def test_a_link_cannot_be_broken_out_of() -> None:
     found = figures.bars("type", {'"><script>&status=clean#': 1}, service=None)
     assert found.shown[0].link == "/scans?type=%22%3E%3Cscript%3E%26status%3Dclean%23"
@@ -93,7 +102,10 @@ def test_a_link_cannot_be_broken_out_of() -> None:
 
 def test_a_time_line_has_a_count_for_each_slot_of_each_outcome() -> None:
     drawn = json.loads(figures.timeline(outcomes({Status.FAILED: 2}, {}, {Status.CLEAN: 7, Status.FAILED: 1})))
-    assert drawn["series"] == [{"name": "clean", "counts": [0, 0, 7]}, {"name": "failed", "counts": [2, 0, 1]}]
+    assert drawn["series"] == [
+        {"name": "clean", "label": "Clean", "counts": [0, 0, 7]},
+        {"name": "failed", "label": "Failed", "counts": [2, 0, 1]},
+    ]
     assert [slot["label"] for slot in drawn["slots"]] == ["22:00", "23:00", "2 Mar"]
     assert drawn["slots"][2]["title"] == "2026-03-02 00:00"
 

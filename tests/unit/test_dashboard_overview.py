@@ -16,6 +16,7 @@ from api.dashboard.figures import Window
 from api.dashboard.machinery import ScannerSeen
 from api.dashboard.pages import page
 from api.dashboard.session import Session
+from api.dashboard.whereabouts import LABELS
 from tests.unit.test_dashboard_figures import BEGIN, outcomes
 from worker import clock
 from worker.scan import Status
@@ -64,6 +65,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., _Seen]:
         "scanners": [],
         "is_new": False,
         "figures": figures,
+        "labels": LABELS,
     }
 
     def rendered(**known: Any) -> _Seen:
@@ -92,11 +94,11 @@ def test_of_much(shown: Callable[..., _Seen]) -> None:
     for said in (
         "Under way 1,209 the oldest waits for 5 h",
         "scans 1,204 3 h",
-        "type not allowed 2",
+        "Type not allowed 2",
         "image/jpeg 9,123",
     ):
         assert said in seen.text
-    assert "From clean infected 2026-03-01 22:00 9,000 0 2026-03-02 00:00 120 3" in seen.text
+    assert "From Clean Infected 2026-03-01 22:00 9,000 0 2026-03-02 00:00 120 3" in seen.text
     links = [value for name, value in seen.attributes if name == "href"]
     assert "/scans?status=failed" in links
     assert "/scans?since=2026-03-01T22%3A00%3A00Z&reason=signature_found" in links

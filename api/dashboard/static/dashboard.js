@@ -23,7 +23,11 @@ function notice(event, why) {
   document.getElementById("notice").textContent = `${begins} ${why}`;
 }
 
-document.addEventListener("htmx:responseError", (event) => notice(event, event.detail.xhr.responseText));
+document.addEventListener("htmx:responseError", (event) => {
+  const { xhr } = event.detail;
+  const isOurs = xhr.getResponseHeader("Content-Type")?.startsWith("text/plain"); // a proxy answers in its own words
+  notice(event, isOurs ? xhr.responseText : `The answer was ${xhr.status}.`);
+});
 document.addEventListener("htmx:sendError", (event) => notice(event, "The server cannot be reached."));
 document.addEventListener("htmx:timeout", (event) => notice(event, "The server does not answer."));
 document.addEventListener("htmx:afterRequest", (event) => {

@@ -13,7 +13,7 @@ function draw() {
   const { slots, series } = JSON.parse(document.getElementById("timeline").dataset.timeline);
   const data = {
     labels: slots.map((slot) => slot.label),
-    datasets: series.map(({ name, counts }) => ({ label: name, data: counts, backgroundColor: colour(name) })),
+    datasets: series.map(({ name, label, counts }) => ({ label, data: counts, backgroundColor: colour(name) })),
   };
   const axis = { stacked: true, grid: { color: colour("line") }, ticks: { color: colour("soft"), maxRotation: 0 } };
   const options = {
