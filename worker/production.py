@@ -54,7 +54,7 @@ def faults_of_key(key: str | None) -> list[str]:
 
 def faults_of_public_url(url: str | None) -> list[str]:
     """Of `LAZARETTO_S3_PUBLIC_URL`: what browsers send files and get them by."""
-    if not url or urlsplit(url).scheme == "https":
+    if not url or urlsplit(url).scheme == "https" or is_loopback(url):
         return []
     return [f"LAZARETTO_S3_PUBLIC_URL is {url}, expected https: files and the right to them go over it"]
 

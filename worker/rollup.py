@@ -33,11 +33,12 @@ class RollUps:
         counted, give_up_at = 0, time.monotonic() + _BACKLOG_SECONDS
         while time.monotonic() < give_up_at and self._close_next():
             counted += 1
+        if counted:
+            self._close_days()
+            self._forget()
         if time.monotonic() >= self._open_at:
             begun = time.monotonic()
             self._count_open()
-            self._close_days()
-            self._forget()
             self._open_at = time.monotonic() + max(_PAUSE_SECONDS, _SHARE * (time.monotonic() - begun))
         return counted
 

@@ -54,8 +54,8 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """The entry point: a fault that we know is one line, not a traceback."""
-    installation.find()
     try:
+        installation.find()
         app()
     except (LazarettoError, lazaretto_client.LazarettoError) as fault:
         expected = f" (expected: {fault.expected})" if fault.expected else ""

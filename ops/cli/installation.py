@@ -61,5 +61,8 @@ def _own() -> dict[str, str | None]:
 
 
 def _stack(own: dict[str, str | None]) -> dict[str, str | None]:
-    home = own.get("LAZARETTO_HOME") or "var"
-    return dotenv_values(Path(home) / "stack.env")
+    path = Path(own.get("LAZARETTO_HOME") or "var") / "stack.env"
+    try:
+        return dotenv_values(path)
+    except PermissionError as fault:
+        raise Permanent(f"{path} holds secrets and is not yours", expected="the account that runs the stack") from fault

@@ -62,7 +62,7 @@ def test_what_make_run_starts_passes(stack: Stack) -> None:
     assert all(each["checked"] and each["found"] and each["expected"] and each["mend"] for each in checks.values())
 
 
-def test_one_danger_is_told_with_how_to_mend_it_and_mended(stack: Stack) -> None:
+def test_one_danger_is_told_with_how_to_mend_it(stack: Stack) -> None:
     settings = stack.home / "stack.env"
     settings.chmod(0o644)
     code, told = _doctor(stack)
@@ -74,4 +74,3 @@ def test_one_danger_is_told_with_how_to_mend_it_and_mended(stack: Stack) -> None
     assert f"{settings} has mode 644" in lines[at]
     assert [line.split()[0] for line in lines[at + 1 : at + 3]] == ["expected", "mend"]
     assert stack.api_key not in told
-    assert _doctor(stack)[0] == 0

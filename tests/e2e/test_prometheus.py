@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -106,6 +107,30 @@ def test_what_a_killed_process_counted_is_not_lost(used: Stack) -> None:
         assert client.get(f"/v1/scans/{sent['id']}", params={"wait": 60}).json()["status"] == "clean"
     until(lambda: _value(used, "lazaretto_scan_attempts_total") == attempts + 1, 10, "one attempt more")
     assert len(list(folder.glob("counter_*.db"))) == files
+
+
+def test_whichever_of_several_api_processes_is_asked_tells_of_all(used: Stack) -> None:
+    port = choose(["second-api"])["second-api"]
+    program = [str(LAZARETTO.with_name("uvicorn")), "api.app:create_app", "--factory", "--workers", "2"]
+    program += ["--port", str(port)]
+    env = used.env | {"PATH": os.defpath}
+
+    def answered(path: str) -> bool:
+        with suppress(httpx.TransportError):  # a connection for each, or one process would have them all
+            return httpx.get(f"http://127.0.0.1:{port}{path}").status_code < 500
+        return False
+
+    route = {"route": "other", "status": "404"}
+    before = _value(used, "lazaretto_http_requests_total", **route)
+    with subprocess.Popen(
+        [*program, "--port", str(port)], env=env, cwd=used.home, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            until(lambda: answered("/healthz"), 60, "two processes of the API")
+            assert all(answered("/nowhere") for _ in range(40))
+            until(lambda: _value(used, "lazaretto_http_requests_total", **route) == before + 40, 10, "all of them")
+        finally:
+            process.terminate()
 
 
 def test_a_machine_without_an_api_tells_of_itself(used: Stack) -> None:

@@ -11,27 +11,21 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from ops.cli import main
+from tests.night import Night
 from tests.outcomes import policy
 from tests.receiver import Receiver
+from tests.runbook import COMMANDS, PRELUDE, SERVERS, TEXT, Command, anchor, blocks, sections
 from tests.stack import Stack, until
-from worker import api_keys
-from worker.canaries import encrypted_zip
-from worker.services import Scope
 from worker.settings import REPOSITORY, load
-from worker.store.database import Database
 from worker.store.tables import api_keys as keys
-from worker.store.tables import deliveries, scans
 
-RUNBOOK = REPOSITORY / "ops" / "runbook.md"
 LABELS = ("Owner", "Symptom", "First look", "Command", "Expected result", "Rollback", "Safe to repeat")
 STUCK = [f"A scan stays in {status}" for status in ("receiving", "queued", "scanning", "settling")]
 PROMISED = [
@@ -47,134 +41,8 @@ CODES = {
     "make run": 2,  # a stack runs in this home already
     "freshclam --config-file=/etc/clamav/freshclam.conf --stdout": 11,  # from a mirror where nothing listens
 }
-# They run until they are asked to stop.
-SERVING = re.compile(r"celery |lazaretto sweep --every ")
-_SERVED_SECONDS = 3.0  # once they have started; then they are asked
+_SERVED_SECONDS = 1.0  # once they have started; then they are asked
 _SECONDS = 60
-
-
-class Command(NamedTuple):
-    """A line of a fenced block."""
-
-    section: str
-    text: str
-
-
-def _sections() -> dict[str, str]:
-    """By heading."""
-    pieces = re.split(r"^## (.+)$", RUNBOOK.read_text(), flags=re.MULTILINE)
-    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
-
-
-def _commands() -> list[Command]:
-    """Each once, where it stands first."""
-    blocks = ((name, block) for name, text in _sections().items() for block in _blocks(text))
-    lines = (Command(name, line) for name, block in blocks for line in block.splitlines())
-    return list({command.text: command for command in reversed(list(lines))}.values())[::-1]
-
-
-def _blocks(text: str) -> list[str]:
-    return re.findall(r"^```sh\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-
-
-PRELUDE = _blocks(RUNBOOK.read_text())[0]
-COMMANDS = [each for each in _commands() if not SERVING.match(each.text)]
-SERVERS = [each for each in _commands() if SERVING.match(each.text)]
-
-
-@dataclass
-class Night:
-    """A stack, and on it whatever the words in capitals stand for."""
-
-    stack: Stack
-    folder: Path
-    filled: dict[str, str] = field(default_factory=dict)  # what they stood for last
-
-    @cached_property
-    def database(self) -> Database:
-        return Database(self.stack.env["LAZARETTO_DATABASE_URL"])
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the operator's shell knows, before it reads `stack.env`."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME")}
-        return kept | {"LAZARETTO_HOME": str(self.stack.home), "PYTHONUNBUFFERED": "1"}
-
-    def fill(self, command: Command) -> str:
-        """The command as an operator would type it."""
-        words: dict[str, Callable[[], str]] = {
-            "ID": lambda: self.promoted() if "rescan" in command.text else self.held(),
-            "PREFIX": self.key,
-            "PID": lambda: str(self.stack.named("worker.tasks")),
-            "SERVICE": lambda: "default",
-            "DELIVERY": self.given_up,
-            "/etc/clamav/freshclam.conf": self.freshclam,
-        }
-        text = command.text
-        for word, meant in words.items():
-            if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text.replace("=/etc", " /etc")):
-                self.filled[word] = meant()
-                text = re.sub(rf"(?<![\w-]){re.escape(word)}(?![\w-])", self.filled[word], text)
-        return text
-
-    def held(self) -> str:
-        """A scan that could not be scanned."""
-        return self._uploaded(encrypted_zip(), "secret.zip", "unscannable")
-
-    def promoted(self) -> str:
-        return self._uploaded(b"hello", "hello.txt", "clean")
-
-    def failed(self) -> str:
-        """One whose attempts have all failed: its bytes are where those of a held one are."""
-        scan_id = self.held()
-        error = {"code": "scanner_failed", "message": "The scanner was lost at work.", "retryable": True}
-        with self.database.write() as connection:
-            values: dict[str, Any] = {"status": "failed", "error": error, "verdict": None, "reasons": []}
-            connection.execute(update(scans).where(scans.c.id == scan_id).values(values))
-        return scan_id
-
-    def status(self, scan_id: str) -> str:
-        with self.stack.client() as client:
-            return str(client.get(f"/v1/scans/{scan_id}", params={"wait": 30}).json()["status"])
-
-    def key(self) -> str:
-        """The prefix of an operator's key."""
-        return api_keys.create(self.database, "default", [Scope.OPERATE], None).prefix
-
-    def given_up(self) -> str:
-        """A webhook whose receiver has failed for a day."""
-        self.promoted()
-        until(lambda: bool(self._delivered()), 30, "a webhook")
-        webhook = self._delivered()[0]
-        with self.database.write() as connection:
-            connection.execute(update(deliveries).where(deliveries.c.id == webhook).values(status="given_up"))
-        return webhook
-
-    def freshclam(self) -> str:
-        """A configuration whose mirror is nobody."""
-        path, signatures = self.folder / "freshclam.conf", self.folder / "fetched"
-        signatures.mkdir(exist_ok=True)
-        lines = [
-            "DatabaseMirror https://127.0.0.1:9",
-            f"DatabaseDirectory {signatures}",
-            f"DatabaseOwner {signatures.owner()}",
-            "ConnectTimeout 1",
-            "MaxAttempts 1",
-        ]
-        path.write_text("\n".join(lines) + "\n")
-        return str(path)
-
-    def _uploaded(self, data: bytes, name: str, status: str) -> str:
-        with self.stack.client() as client:
-            scan = client.put(f"/v1/uploads/{name}", content=data).json()
-            ended = client.get(f"/v1/scans/{scan['id']}", params={"wait": 30}).json()
-        assert ended["status"] == status, ended
-        return str(ended["id"])
-
-    def _delivered(self) -> list[str]:
-        delivered = select(deliveries.c.id).where(deliveries.c.status == "delivered").order_by(deliveries.c.id.desc())
-        with self.database.read() as connection:
-            return list(connection.execute(delivered).scalars())
 
 
 @pytest.fixture(scope="module")
@@ -224,35 +92,29 @@ def _ended(program: Callable[[], None]) -> int:
 
 
 def test_each_section_says_all_that_is_needed_at_night() -> None:
-    sections = _sections()
-    assert set(PROMISED) <= set(sections)
-    for name, text in sections.items():
+    told = sections()
+    assert set(PROMISED) <= set(told)
+    for name, text in told.items():
         places = [text.find(f"**{label}**") for label in LABELS]
         lacking = [label for label, place in zip(LABELS, places, strict=True) if place < 0]
         assert not lacking, f"{name} lacks {lacking}"
         assert places[2:] == sorted(places[2:]), f"{name} is out of order"
-        assert len(_blocks(text)) >= 1, name
-        assert all(not line.startswith(("\t", " ")) for block in _blocks(text) for line in block.splitlines())
+        assert len(blocks(text)) >= 1, name
+        assert all(not line.startswith(("\t", " ")) for block in blocks(text) for line in block.splitlines())
 
 
 def test_every_link_within_the_runbook_leads_somewhere() -> None:
-    text = RUNBOOK.read_text()
-    headings = {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)}
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= headings
+    headings = {anchor(heading) for heading in re.findall(r"^#+ (.+)$", TEXT, flags=re.MULTILINE)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= headings
 
 
 def test_every_alert_leads_to_its_heading() -> None:
     rules = (REPOSITORY / "ops" / "prometheus" / "rules.yml").read_text()
     alerts = re.findall(r"^ +- alert: (\w+)$", rules, flags=re.MULTILINE)
     assert len(alerts) >= 20
-    assert set(alerts) == {name for name in _sections() if name.startswith("Lazaretto")}
+    assert set(alerts) == {name for name in sections() if name.startswith("Lazaretto")}
     links = re.findall(r"^ +runbook_url: (.+)$", rules, flags=re.MULTILINE)
-    assert links == [f"ops/runbook.md#{_anchor(alert)}" for alert in alerts]
-
-
-def _anchor(heading: str) -> str:
-    """As GitHub makes them: lower case, without punctuation, dashes for spaces."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+    assert links == [f"ops/runbook.md#{anchor(alert)}" for alert in alerts]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.section}: {command.text}"[:80])

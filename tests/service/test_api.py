@@ -169,7 +169,7 @@ def test_downloads_are_signed_for_the_address_that_clients_use(system: System) -
 
 def test_a_fault_of_ours_is_a_problem_that_tells_nothing(system: System, server: Server) -> None:
     scan = system.upload(b"hello")
-    system.amend(scan.id, reasons=[{"message": "secret"}])
+    system.amend(scan.id, verdict="secret")
     with server.client() as client:
         answer = client.get(f"/v1/scans/{scan.id}")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")

@@ -29,6 +29,8 @@ from worker.settings import Settings
 
 CHECKS = {check.name: check for module in (api, clocks, database, files, keys, processes) for check in module.CHECKS}
 
+ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # which is not what it is about
+
 
 def _look(name: str, settings: Settings, **variables: str) -> Finding:
     subject = Subject(variables, settings, ())
@@ -136,6 +138,7 @@ def test_what_only_a_sweeper_that_is_away_leaves(system: System, left: dict[str,
     assert _look("sweeper", system.settings).verdict is Verdict.INFO
 
 
+@ON_ONE_DATABASE
 @pytest.mark.parametrize(("seconds", "verdict"), [(5, Verdict.OK), (300, Verdict.FAIL)])
 def test_a_sweeper_tells_when_it_swept_last(system: System, seconds: int, verdict: Verdict) -> None:
     swept = f"lazaretto_sweeper_last_sweep_timestamp_seconds {time.time() - seconds}\n"
@@ -159,17 +162,20 @@ def test_keys_that_operate_for_good_and_keys_that_nobody_uses(system: System, ca
     assert limited.prefix in _look("unused-keys", system.settings).found
 
 
+@ON_ONE_DATABASE
 @pytest.mark.parametrize("name", ["http-headers", "keys-needed"])
 def test_the_api_as_it_is_is_sound(served: Settings, name: str) -> None:
     assert _look(name, served, LAZARETTO_ENV="production").verdict is Verdict.OK
 
 
+@ON_ONE_DATABASE
 def test_the_api_says_what_is_amiss(served: Settings) -> None:
     finding = _look("api", served)
     assert finding.verdict is Verdict.WARN
     assert "scanners: no worker has reported a scanner lately" in finding.found
 
 
+@ON_ONE_DATABASE
 def test_another_policy_here_than_in_the_api_fails(system: System, served: Settings) -> None:
     assert _look("one-policy", served).verdict is Verdict.OK
     changed = system.with_policy("\n[services.other]\nmax_size = '1 MiB'\n").policy_file

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,20 +18,25 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from tests import images
+from tests import receiver as answers
+from tests.outcomes import Outcomes
+from tests.receiver import Receiver
 from tests.server import Server
-from tests.system import System
+from tests.system import Calendar, System
 from worker import clock, exposition
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import SandboxFailed
 from worker.exposition import Machine
 from worker.instruments import PREFIX, STANDING, instruments
+from worker.operations import Order
 from worker.policies import Policies
+from worker.rescans import Rescans
 from worker.sandbox import Kill, Sandbox
 from worker.scan import Cause, Mover, Status
 from worker.settings import Settings
 from worker.standing import Standing
-from worker.store import scans
+from worker.store import listing, outbox, scans, standing
 from worker.store.database import Database
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -96,7 +102,7 @@ def test_requests_are_told_by_their_routes_and_never_by_their_paths(server: Serv
 
 @ON_SQLITE
 def test_a_request_that_breaks_is_an_error(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scans, "page", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(listing, "page", lambda *_, **__: 1 / 0)
     labels = {"route": "/v1/scans", "method": "GET", "status": "500"}
     before = _counted("http_requests_total", **labels)
     with Server(system.settings) as running, running.client() as client:
@@ -214,8 +220,8 @@ def test_what_waits_and_what_is_held(system: System) -> None:
         },
     }
     first, second, third = (system.upload(b"hello") for _ in range(3))
-    system.amend(first.id, enqueued_at=clock.now() - timedelta(hours=2), bulk=True)
-    system.amend(second.id, enqueued_at=clock.now() - timedelta(minutes=3))
+    system.amend(first.id, queued_at=clock.now() - timedelta(hours=2), bulk=True)
+    system.amend(second.id, queued_at=clock.now() - timedelta(minutes=3))
     _failed(system, third.id)
     now = stands()
     assert (now["scans queued"], now["scans failed"]) == (2, 1)
@@ -315,6 +321,54 @@ def test_a_sandboxed_process_that_does_not_end_by_itself_is_told_with_the_reason
     narrow.close()
     assert told[0] is Kill.TIME
     assert set(told[1:]) <= {Kill.OUTPUT}
+
+
+@ON_SQLITE
+def test_rescans_are_counted_by_what_they_found(system: System) -> None:
+    def counted() -> list[float]:
+        return [_counted("rescans_total", outcome=outcome) for outcome in ("clean", "failed", "skipped", "infected")]
+
+    before, order = counted(), Order("operator:test", Mover.OPERATOR, "request-2")
+    for spoil in (False, True):
+        scan = system.outcome(b"hello")
+        Rescans(system.database, system.queue).ask(scan, order)
+        if spoil:
+            assert scan.promoted is not None
+            system.objects.delete(scan.promoted.bucket, scan.promoted.key)
+        system.parts.rescan(scan.id)
+    assert [after - first for after, first in zip(counted(), before, strict=True)] == [1, 1, 0, 0]
+
+
+def test_webhooks_are_told_while_they_are_due_and_by_what_became_of_them(
+    tmp_path: Path, database_url: str, redis_url: str, calendar: Calendar
+) -> None:
+    def overdue() -> tuple[int, float]:
+        with outcomes.database.read() as connection:
+            number, since = standing.webhooks(connection)
+        return number, round((clock.now() - since).total_seconds()) if since else 0
+
+    def counted() -> list[float]:
+        return [_counted("webhook_deliveries_total", outcome=each) for each in ("delivered", "failed", "given_up")]
+
+    with (
+        Receiver.running() as receiver,
+        Outcomes.of(tmp_path, database_url, redis_url, {"alpha": receiver.url}) as outcomes,
+    ):
+        before = counted()
+        outcomes.outcome("alpha")
+        with outcomes.database.write() as connection:
+            outbox.add_test(connection, "alpha")
+        calendar.pass_time(60)
+        assert overdue() == (2, 60), "a test is due since long ago, and nobody is late"
+        outcomes.deliverer().run("alpha")
+        assert overdue() == (0, 0)
+        receiver.answer = answers.say(410)
+        outcomes.outcome("alpha")
+        outcomes.outcome("alpha")
+        outcomes.deliverer().run("alpha")
+        calendar.pass_time(60)
+        assert overdue() == (1, 0), "the receiver is left in peace: it asked for that"
+    assert [after - first for after, first in zip(counted(), before, strict=True)] == [2, 1, 1]
 
 
 def _failed(system: System, scan_id: str, then: Callable[[], object] = lambda: None) -> None:

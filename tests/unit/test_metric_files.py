@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from worker.metric_files import Places, Shared
 
@@ -63,10 +62,13 @@ def _files(folder: Path) -> int:
 
 
 def test_counters_outlive_their_processes_and_files_do_not_become_more(tmp_path: Path) -> None:
-    for _ in range(3):
+    for _ in range(2):
         _run(tmp_path, _ONE)
-    assert _told(tmp_path)["lazaretto_scan_attempts_total ended"] == 3
+    assert _told(tmp_path)["lazaretto_scan_attempts_total ended"] == 2
     assert _files(tmp_path) == 1
+    for path in tmp_path.glob("*.db"):  # the kernel kills whoever writes into a hole of a mapped file on a full disk
+        found = path.stat()
+        assert found.st_blocks * 512 >= found.st_size > 0, path.name
 
 
 def test_a_fork_counts_in_a_place_of_its_own(tmp_path: Path) -> None:
@@ -88,13 +90,15 @@ def test_of_whoever_was_killed_counters_stay_and_gauges_of_the_living_go(tmp_pat
     assert dead["lazaretto_sweeper_last_sweep_timestamp_seconds"] == 1000, "that it grows old is what tells"
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff" * 64, b"\x00\x01\x00\x00" + b"\xff" * 200])
-def test_a_damaged_file_hides_no_other_and_is_replaced(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_file_hides_no_other_and_is_replaced(tmp_path: Path) -> None:
     _run(tmp_path, _FORKED)
-    (tmp_path / "counter_1.db").write_bytes(damage)
-    assert _told(tmp_path)["lazaretto_scan_attempts_total ended"] == 2
-    _run(tmp_path, _FORKED)
-    assert _told(tmp_path)["lazaretto_scan_attempts_total ended"] == 6
+    for damage in (b"", b"\xff" * 64, b"\x00\x01\x00\x00" + b"\xff" * 200):
+        (tmp_path / "counter_0.db").write_bytes(damage)
+        assert _told(tmp_path)["lazaretto_scan_attempts_total ended"] == 2
+        places = Places(tmp_path)
+        assert places.mine() == "0"
+        os.close(places._lock)
+        assert set((tmp_path / "counter_0.db").read_bytes()) == {0}, "it counts on from nothing"
 
 
 def test_a_process_without_a_place_does_its_work_and_says_so_once(tmp_path: Path) -> None:
@@ -110,11 +114,3 @@ def test_a_folder_that_cannot_be_made_is_said_and_each_counts_for_itself(tmp_pat
     done = _run(tmp_path / "file" / "metrics", _ONE + _OWN)
     assert json.loads(done.stderr.splitlines()[0])["event"] == "not_measured"
     assert done.stdout == "1.0\n"
-
-
-def test_what_is_reserved_is_there_before_it_is_written(tmp_path: Path) -> None:
-    """The kernel kills whoever writes into a hole of a mapped file on a full disk."""
-    _run(tmp_path, _ONE)
-    for path in tmp_path.glob("*.db"):
-        found = path.stat()
-        assert found.st_blocks * 512 >= found.st_size > 0, path.name

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert
+from sqlalchemy import ColumnElement, Connection, FromClause, delete, exists, insert
 
 from worker.scan import Scan, Status
-from worker.store.tables import findings, scans
+from worker.store.tables import findings
 
 REASON, SIGNATURE = "reason", "signature"
 _LONGEST = 255  # characters of a value, as of a signature's name, that an index must be able to hold
@@ -33,6 +33,6 @@ def of(kind: str, value: str) -> ColumnElement[bool]:
     return (findings.c.kind == kind) & (findings.c.value == value[:_LONGEST])
 
 
-def has(kind: str, value: str) -> ColumnElement[bool]:
-    """Scans with such a finding."""
-    return exists().where(findings.c.scan_id == scans.c.id, of(kind, value))
+def has(kind: str, value: str, rows: FromClause) -> ColumnElement[bool]:
+    """Scans among `rows` with such a finding."""
+    return exists().where(findings.c.scan_id == rows.c.id, of(kind, value))

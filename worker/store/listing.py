@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, Subquery, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 
 from worker import clock
 from worker.scan import Scan, Status
@@ -43,14 +43,11 @@ class _Window:
         self._top = min([*tops, clock.first_id(wanted.until)] if wanted.until else tops, default=None)
         self._bottom = clock.first_id(wanted.since) if wanted.since else None
 
-    def cut(self, floor: str | None) -> str | None:
-        """Up to here after all: an id of the millisecond after, which is nobody's, since the scan at the floor may be
-        another service's. Where this is no step ahead, the floor."""
-        if floor is None:
-            return None
+    def end(self, floor: str) -> str:
+        """Where a page ends that came down to `floor`: at the beginning of the next millisecond, which is nobody's id,
+        since the scan at the floor may be another service's. Where that would be no step ahead, at the floor."""
         nobodys = clock.first_id(clock.moment_of(floor) + timedelta(milliseconds=1))
-        self._bottom = nobodys if self._top is None or nobodys < self._top else floor
-        return self._bottom
+        return nobodys if self._top is None or nobodys < self._top else floor
 
     def of(self, ids: ColumnElement[str]) -> list[ColumnElement[bool]]:
         """What must hold for an id."""
@@ -67,19 +64,14 @@ class _Source:
     ids: ColumnElement[str] = table.c.id
     order: tuple[ColumnElement[str], ...] = (table.c.id.desc(),)  # of the index: asked for otherwise, it is not used
 
-    def newest(self, window: _Window, most: int) -> Subquery:
+    def newest(self, connection: Connection, window: _Window, most: int) -> list[str]:
         """Up to `most` of its ids in the window."""
-        each = [self._range(conditions, window, most).subquery() for conditions in self.ranges]
-        merged: FromClause = each[0]
-        if len(each) > 1:
-            merged = union_all(*(select(one.c.id) for one in each)).subquery()
-        return select(merged.c.id).order_by(merged.c.id.desc()).limit(most).subquery()
-
-    def floor(self, connection: Connection, window: _Window) -> str | None:
-        """The last of the candidates, older than which nothing will have been looked at. None: it has fewer."""
-        candidates = self.newest(window, CANDIDATES)
-        number, oldest = connection.execute(select(func.count(), func.min(candidates.c.id))).one()
-        return oldest if number == CANDIDATES else None
+        each = [self._range(conditions, window, most) for conditions in self.ranges]
+        if len(each) == 1:
+            return list(connection.execute(each[0]).scalars())
+        merged = union_all(*(select(one.subquery().c.id) for one in each)).subquery()
+        newest = select(merged.c.id).order_by(merged.c.id.desc()).limit(most)
+        return list(connection.execute(newest).scalars())
 
     def _range(self, conditions: Iterable[ColumnElement[bool]], window: _Window, most: int) -> Select[Any]:
         ids = select(self.ids.label("id")).where(*conditions, *window.of(self.ids))
@@ -93,37 +85,40 @@ def page(connection: Connection, wanted: Filter, *, before: str | None = None, l
     asked = {each.name for each in fields(wanted) if getattr(wanted, each.name)} - _TIMES
     whole = next((source for source in sources if source.covers >= asked), None)
     if whole:
-        items, floor = _read(connection, wanted, whole.newest(window, limit + 1), limit), None
+        ids, end = whole.newest(connection, window, limit + 1), None
+        items = _read(connection, ids, Filter(), limit)
     else:
-        floor, source = _furthest(connection, wanted, window, sources)
-        floor = window.cut(floor)
-        items = _read(connection, wanted, source.newest(window, CANDIDATES), limit)
+        ids = _furthest(connection, wanted, window, sources)
+        end = window.end(ids[-1]) if len(ids) == CANDIDATES else None
+        items = _read(connection, [each for each in ids if end is None or each >= end], wanted, limit)
     shown = items[:limit]
-    return Page(shown, shown[-1].id if len(items) > limit else floor)
+    return Page(shown, shown[-1].id if len(items) > limit else end)
 
 
-def _read(connection: Connection, wanted: Filter, candidates: Subquery, limit: int) -> list[Scan]:
-    """Those of the candidates that meet the filter, and one more than is shown."""
-    fitting = select(table).where(table.c.id.in_(select(candidates.c.id)), *scans.meeting(wanted))
-    newest = fitting.order_by(table.c.id.desc()).limit(limit + 1)
+def _read(connection: Connection, ids: list[str], wanted: Filter, limit: int) -> list[Scan]:
+    """Those of some scans that meet the filter, the newest first, and one more than is shown.
+
+    The limit inside keeps planners from looking for whatever meets the filter, by another index, and for these ids
+    among it. Nor are they given the query that the ids come from: PostgreSQL may walk along all ids to join the two.
+    """
+    rows = select(table).where(table.c.id.in_(ids)).limit(CANDIDATES).subquery()
+    newest = select(rows).where(*scans.meeting(wanted, rows)).order_by(rows.c.id.desc()).limit(limit + 1)
     return [scan_from(row) for row in connection.execute(newest).mappings()]
 
 
-def _furthest(
-    connection: Connection, wanted: Filter, window: _Window, sources: list[_Source]
-) -> tuple[str | None, _Source]:
-    """The source that leaves the least behind, and where it stops: None at the end."""
-    if wanted.name and (named := _named(connection, wanted.name, window)):
-        return None, named
-    floors = ((source.floor(connection, window), source) for source in sources)
-    return min(floors, key=lambda each: each[0] or "")
+def _furthest(connection: Connection, wanted: Filter, window: _Window, sources: list[_Source]) -> list[str]:
+    """Candidates from the source that leaves the least behind; fewer than `CANDIDATES` are all there are."""
+    if wanted.name and (named := _named(connection, wanted.name, window)) is not None:
+        return named
+    each = (source.newest(connection, window, CANDIDATES) for source in sources)
+    return min(each, key=lambda ids: ids[-1] if len(ids) == CANDIDATES else "")
 
 
-def _named(connection: Connection, start: str, window: _Window) -> _Source | None:
-    """By the name, where few are called so: that index is in no order of time."""
+def _named(connection: Connection, start: str, window: _Window) -> list[str] | None:
+    """By the name, where few are called so: that index is in no order of time. None: many are."""
     order = (table.c.name_start, table.c.id)
-    source = _Source(frozenset(), ((scans.named_about(start),),), order=order)
-    return source if source.floor(connection, window) is None else None
+    ids = _Source(frozenset(), ((scans.named_about(start),),), order=order).newest(connection, window, CANDIDATES)
+    return sorted(ids, reverse=True) if len(ids) < CANDIDATES else None
 
 
 def _sources(wanted: Filter) -> list[_Source]:

@@ -97,7 +97,8 @@ def ask(
     """Put those of the wanted scans on record that are promoted and not asked for yet; how many there were."""
     values: dict[str, Any] = {**asdict(asker), "enqueued_at": enqueued_at, "created_at": clock.now()}
     columns = [literal(value, table.c[name].type) for name, value in values.items()]
-    found = select(scans_table.c.id, *columns).where(rescannable(), *wanted)
+    # In one order for everybody: who asks for the same ones at the same time must not wait for each other in a circle.
+    found = select(scans_table.c.id, *columns).where(rescannable(), *wanted).order_by(scans_table.c.id)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).from_select(["scan_id", *values], found).on_conflict_do_nothing()
     counted = statement.execution_options(preserve_rowcount=True)  # of an insert SQLAlchemy else forgets it

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, func, insert, select, update
 
 from worker import clock, metrics
 from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
@@ -163,35 +163,35 @@ def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
     return found
 
 
-def meeting(wanted: Filter) -> list[ColumnElement[bool]]:
-    """What must hold for a scan. Ids carry the time of arrival, so the time range needs no index of its own."""
-    equal = ((scans.c.service, wanted.service), (scans.c.sha256, wanted.sha256), (scans.c.detected_type, wanted.type))
+def meeting(wanted: Filter, rows: FromClause = scans) -> list[ColumnElement[bool]]:
+    """What must hold for a scan among `rows`. Ids carry the time of arrival, so that time needs no index of its own."""
+    equal = ((rows.c.service, wanted.service), (rows.c.sha256, wanted.sha256), (rows.c.detected_type, wanted.type))
     conditions: list[ColumnElement[bool]] = [column == value for column, value in equal if value]
     if wanted.ids:
-        conditions.append(scans.c.id.in_(wanted.ids))
+        conditions.append(rows.c.id.in_(wanted.ids))
     if wanted.statuses:
-        conditions.append(scans.c.status.in_([status.value for status in wanted.statuses]))
+        conditions.append(rows.c.status.in_([status.value for status in wanted.statuses]))
     if wanted.since:
-        conditions.append(scans.c.id >= clock.first_id(wanted.since))
+        conditions.append(rows.c.id >= clock.first_id(wanted.since))
     if wanted.until:
-        conditions.append(scans.c.id < clock.first_id(wanted.until))
+        conditions.append(rows.c.id < clock.first_id(wanted.until))
     if wanted.reason:
-        conditions.append(findings.has(findings.REASON, wanted.reason))
+        conditions.append(findings.has(findings.REASON, wanted.reason, rows))
     if wanted.signature:
-        conditions.append(findings.has(findings.SIGNATURE, wanted.signature))
+        conditions.append(findings.has(findings.SIGNATURE, wanted.signature, rows))
     if wanted.name:
-        conditions += named(wanted.name)
+        conditions += named(wanted.name, rows)
     return conditions
 
 
-def named(start: str) -> list[ColumnElement[bool]]:
+def named(start: str, rows: FromClause) -> list[ColumnElement[bool]]:
     """Scans whose file's name begins with this. No pattern is matched, so nothing in a name has a meaning."""
     if len(start) <= PREFIX_LENGTH:
-        return [named_about(start)]
-    return [named_about(start), func.substr(scans.c.filename, 1, len(start)) == start]
+        return [named_about(start, rows)]
+    return [named_about(start, rows), func.substr(rows.c.filename, 1, len(start)) == start]
 
 
-def named_about(start: str) -> ColumnElement[bool]:
+def named_about(start: str, rows: FromClause = scans) -> ColumnElement[bool]:
     """The range of an index that all of them are in, and where `start` is long perhaps others."""
     start = start[:PREFIX_LENGTH]
-    return scans.c.name_start.between(start, start + _LAST * (PREFIX_LENGTH - len(start)))
+    return rows.c.name_start.between(start, start + _LAST * (PREFIX_LENGTH - len(start)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker import clock
 from worker.scan import HELD, Status
@@ -30,7 +30,7 @@ def pending(connection: Connection, service: str | None) -> list[Pending]:
     counted = select(*state, func.count().label("number"), func.min(scans.c.queued_at).label("oldest"))
     theirs = counted.where(scans.c.finished_at.is_(None)).group_by(*state)
     if service is not None:
-        theirs = theirs.where(scans.c.service == service)
+        theirs = theirs.where(_is_of(service))
     return [Pending(Status(row.status), row.bulk, row.number, row.oldest) for row in connection.execute(theirs)]
 
 
@@ -40,8 +40,13 @@ def held(connection: Connection, service: str | None) -> dict[Status, int]:
     kept = (scans.c.quarantine_key.is_not(None), scans.c.finished_at.is_not(None), scans.c.status.in_(states))
     theirs = select(scans.c.status, func.count().label("number")).where(*kept).group_by(scans.c.status)
     if service is not None:
-        theirs = theirs.where(scans.c.service == service)
+        theirs = theirs.where(_is_of(service))
     return {Status(row.status): row.number for row in connection.execute(theirs)}
+
+
+def _is_of(service: str) -> ColumnElement[bool]:
+    """Said so that no planner takes the index of everything that the service ever sent."""
+    return scans.c.service.concat("") == service
 
 
 def rescans_waiting(connection: Connection) -> tuple[int, datetime | None]:

@@ -50,9 +50,10 @@ LEASED = sa.text("lease_until IS NOT NULL")
 def upgrade() -> None:
     op.add_column("scans", sa.Column("bulk", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("scans", sa.Column("source_bucket", sa.Text, nullable=False, server_default=""))
-    pending = ["status", "bulk", "enqueued_at", "service", "queued_at"]
+    pending = ["status", "bulk", "enqueued_at", "service", "queued_at", "finished_at"]
+    held = ["status", "finished_at", "service", "quarantine_key"]
     _add_what_is_searched()
-    _replace_indexes(pending, ["source_bucket", "source_key", "source_etag"], ["status", "finished_at", "service"])
+    _replace_indexes(pending, ["source_bucket", "source_key", "source_etag"], held)
     _replace_lists()
     op.create_table(
         "secrets",
@@ -156,6 +157,7 @@ def _create_rescans() -> None:
     )
     op.create_index("ix_rescans_enqueued_at", "rescans", ["enqueued_at"])
     op.create_index("ix_rescans_lease_until", "rescans", ["lease_until"], sqlite_where=LEASED, postgresql_where=LEASED)
+    op.create_index("ix_rescans_created_at", "rescans", ["created_at"])
 
 
 def _create_rollups() -> None:

@@ -90,6 +90,7 @@ Index(
     scans.c.enqueued_at,
     scans.c.service,
     scans.c.queued_at,
+    scans.c.finished_at,  # NULL, but SQLite would look it up
     sqlite_where=_pending,
     postgresql_where=_pending,
 )
@@ -102,6 +103,7 @@ Index(  # the sweeper: held for too long? Statistics: how many are held?
     scans.c.status,
     scans.c.finished_at,
     scans.c.service,
+    scans.c.quarantine_key,  # which SQLite would look up
     sqlite_where=_held,
     postgresql_where=_held,
 )
@@ -147,6 +149,7 @@ rescans = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 Index("ix_rescans_enqueued_at", rescans.c.enqueued_at)  # the sweeper: which does no task stand for?
+Index("ix_rescans_created_at", rescans.c.created_at)  # statistics: how many, since when?
 _leased = rescans.c.lease_until.is_not(None)
 Index("ix_rescans_lease_until", rescans.c.lease_until, sqlite_where=_leased, postgresql_where=_leased)
 
