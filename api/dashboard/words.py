@@ -76,7 +76,7 @@ ERRORS: dict[str, Words] = {
     "scanner_failed": Words(
         "Scanner failed",
         "The scanner was given this very file and broke down, each time.",
-        "Look at clamd's log. If other files pass, it is this file: do not retry it with a scanner in production.",
+        "Look at clamd's log. If other files pass, it is this file, and each retry costs the scanner another fall.",
     ),
     "worker_lost": Words(
         "Worker lost",

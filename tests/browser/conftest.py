@@ -15,8 +15,9 @@ from tests.stack import Stack
 SCREENSHOTS = Path("var/screenshots")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Gone when the last of these tests has ended: Playwright keeps the event loop that other tests start theirs in."""
     chromium = shutil.which("chromium")
     assert chromium, "`make test` installs it"
     with sync_playwright() as playwright:

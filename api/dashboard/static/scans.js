@@ -1,12 +1,12 @@
 "use strict";
 // What refreshes itself does so without getting in anybody's way. Everything works without this file.
 
-// Not while nobody looks, marks text, has ticked something, or is about to write a reason.
+// Not while nobody looks, or somebody marks text, has ticked something, is about to write a reason or has sent a form.
 function isBusy(live) {
   if (document.hidden) return true;
   const marked = document.getSelection();
   if (!marked.isCollapsed && live.contains(marked.anchorNode)) return true;
-  return live.querySelector("input:checked, details[open]") !== null;
+  return live.querySelector("input:checked, details[open], form.htmx-request") !== null;
 }
 
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -31,6 +31,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
+  // The button that was pressed is gone: whoever has no mouse goes on from what came of it.
+  const pressed = event.detail.requestConfig.verb === "post";
+  if (pressed && document.activeElement === document.body) document.getElementById("verdict")?.focus();
   const live = document.querySelector("[data-told]");
   const told = document.getElementById("told");
   if (live && told && told.dataset.last !== live.dataset.told) {

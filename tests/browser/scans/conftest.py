@@ -21,14 +21,14 @@ _SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scanner(clamd_tcp_address: str) -> Iterator[ClamdProxy]:
     with ClamdProxy.running(clamd_tcp_address) as proxy:
         proxy.down_seconds = 0.0  # it is back at once: other files need not wait for it
         yield proxy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(
     tmp_path_factory: pytest.TempPathFactory, development_signatures: Path, scanner: ClamdProxy
 ) -> Iterator[Stack]:
@@ -38,7 +38,7 @@ def stack(
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def logged_in(browser: Browser, stack: Stack) -> list[Any]:
     """What the browser of an operator keeps."""
     with browser.new_context(base_url=stack.base_url) as context:

@@ -113,3 +113,4 @@ def test_a_file_is_retried_by_keyboard_alone(operator: Page, sender: Sender) -> 
         pass
     operator.keyboard.press("Enter")
     expect(operator.get_by_text("tried again", exact=True)).to_be_visible(timeout=10_000)
+    expect(operator.locator("#verdict")).to_be_focused()
