@@ -43,7 +43,7 @@ class RescanRequest(BaseModel):
         None, pattern=UUID, description="`next_cursor` of the answer before.", examples=[EXAMPLE_ID]
     )
     limit: Annotated[int, BeforeValidator(whole)] = Field(
-        MOST, ge=1, le=MOST, strict=True, description="How many scans to pass, wanted or not.", examples=[MOST]
+        MOST, ge=1, le=MOST, strict=True, description="How many promoted files to pass, wanted or not.", examples=[MOST]
     )
     dry_run: bool = Field(False, strict=True, description="Only count them.", examples=[False])
 
@@ -53,7 +53,7 @@ class RescanRequest(BaseModel):
 
 
 class RescanAnswer(BaseModel):
-    """A stretch of the way along all scans, in the order of their arrival."""
+    """A stretch of the way along all promoted files, in the order of their arrival."""
 
     count: int = Field(description="So many on it wait for their rescan from now on, or would.", examples=[2500])
     next_cursor: str | None = Field(

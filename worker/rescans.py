@@ -18,15 +18,14 @@ from worker.scan import PROMOTED, Scan
 from worker.store import rescans, scans
 from worker.store.database import Database
 from worker.store.rescans import Asker, Wanted
-from worker.store.tables import scans as table
 from worker.telemetry import Log
 
-MOST = 5000  # scans of one stretch, wanted or not: so what it costs does not grow with their number
+MOST = 5000  # promoted scans of one stretch, wanted or not: so what it costs does not grow with their number
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of the way along all scans, by ascending id."""
+    """A part of the way along all promoted scans, by ascending id."""
 
     count: int  # how many of those on it are wanted
     last: str | None  # behind which the next one begins; None: this was the last
@@ -47,7 +46,7 @@ class Rescans:
         if replayed := claim.replay(fields):
             return replayed
         with self._database.write() as connection:
-            new = rescans.ask(connection, _asker(order), table.c.id == scan.id, enqueued_at=clock.now())
+            new = rescans.ask(connection, _asker(order), [scan.id], enqueued_at=clock.now())
             now = scans.get(connection, scan.id) or scan
             if now.status not in PROMOTED:
                 raise WrongStatus(f"The scan is {now.status}.", expected="a scan that is clean or released")
@@ -59,8 +58,9 @@ class Rescans:
     def ask_all(self, wanted: Wanted, order: Order, *, most: int, after: str = "") -> Stretch:
         """Have the wanted ones among the next `most` scans behind the id `after` looked at again; the sweeper hands
         them over. Can be repeated at any point: what waits already is not counted."""
-        with self._database.write() as connection:
+        with self._database.read() as connection:
             found, last = rescans.stretch(connection, wanted, after, min(most, MOST))
+        with self._database.write() as connection:  # which others wait for, and not for what was read
             return Stretch(rescans.ask(connection, _asker(order), found, enqueued_at=None), last)
 
     def count(self, wanted: Wanted, *, most: int, after: str = "") -> Stretch:

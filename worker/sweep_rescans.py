@@ -17,6 +17,7 @@ from worker.store.rescans import Rescan
 from worker.telemetry import Log
 
 _BATCH = 500
+_MOST = 5000  # of one sweep: while a long backlog is enqueued, leases end as well
 
 
 class RescanSweeper:
@@ -45,7 +46,7 @@ class RescanSweeper:
 
         Raises `QueueUnavailable`.
         """
-        handed_over, room = 0, self._queue.room()
+        handed_over, room = 0, min(_MOST, self._queue.room())
         while handed_over < room:
             ids = self._take(min(_BATCH, room - handed_over))
             self._hand_over(ids)

@@ -87,7 +87,7 @@ def _waiting(database: Database) -> set[str]:
 
 def _ask(database: Database, *ids: str) -> None:
     with database.write() as connection:
-        rescans.ask(connection, ASKER, scans_table.c.id.in_(ids), enqueued_at=None)
+        rescans.ask(connection, ASKER, ids, enqueued_at=None)
 
 
 def _lose_worker(database: Database, scan_id: str) -> None:
@@ -254,16 +254,21 @@ def test_a_stretch_costs_what_it_passes_however_many_there_are(database: Databas
         assert last is not None
         rescans.count(connection, found)
         assert rescans.ask(connection, ASKER, found, enqueued_at=None) == 100
-    assert len(plans) == 3
+    assert len(plans) == 4
     for plan in plans:
         assert "Seq Scan on scans" not in plan
         assert "SCAN scans" not in plan
+    for page in plans[:2]:
+        assert "status_id" in page or "pk_scans" in page, "an index whose order is that of the ids"
+        assert "Sort" not in page
+        assert "TEMP B-TREE" not in page
 
 
 def test_what_the_sweeper_asks_costs_what_it_finds(database: Database, sweeper: RescanSweeper) -> None:
     _many(database)
     with database.write() as connection:
-        rescans.ask(connection, ASKER, enqueued_at=clock.now())
+        found, _ = rescans.stretch(connection, Wanted(), "", 10_000)
+        rescans.ask(connection, ASKER, found, enqueued_at=clock.now())
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("ANALYZE")
     with _plans(database) as plans, database.write() as connection:
@@ -279,7 +284,8 @@ def _many(database: Database) -> None:
     first = _scan(database)
     with database.write() as connection:
         row = dict(connection.execute(select(scans_table).where(scans_table.c.id == first)).mappings().one())
-        connection.execute(insert(scans_table), [row | {"id": clock.new_id()} for _ in range(10_000)])
+        states = [row | {"status": status.value} for status in Status]
+        connection.execute(insert(scans_table), [each | {"id": clock.new_id()} for _ in range(1000) for each in states])
         if connection.dialect.name == "postgresql":  # whose autovacuum does so; SQLite is never told
             connection.exec_driver_sql("ANALYZE")
 

@@ -472,7 +472,7 @@ def test_what_else_can_happen_to_a_recall_anywhere(
 ) -> None:
     """A fault that nobody foresaw; an erasure; or time passes, another finishes it, and then it goes on where it
     stood."""
-    every = 1 if request.config.getoption("--torture") else 4
+    every = 1 if request.config.getoption("--torture") else 6
     other = system.with_settings(home=system.settings.home)
     other.parts.scanners.check()
     with _recalls(system, clamd, every) as points:

@@ -95,6 +95,7 @@ def test_a_release_has_a_reason_and_is_confirmed(system: System) -> None:
     assert _run("release", held[0].id, "--reason", "opened it").exit_code == 0
     assert system.story(held[0].id)[-1].reason == "released: opened it"
     assert _run("release", "--service", "default", "--reason", "opened it", said="no\n").exit_code == 1
+    assert _run("release", "--code", "scan_timed_out", "--reason", "opened it", "--yes").exit_code == 1
     done = _run("release", "--since", "1h", "--reason", "opened it", said="1\n")
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "1 released")
     assert {system.work(scan.id).status for scan in held} == {Status.RELEASED}
@@ -107,6 +108,8 @@ def test_bytes_are_erased_by_id_or_by_what_is_said_of_them(system: System) -> No
     assert _run("erase", named.id, named.id).stdout == "1 erased\n"
     assert _run("erase", "--sha256", clean.sha256 or "", "--dry-run").stdout == "2 to be erased\n"
     assert "erased for good" in _run("erase", "--status", "failed", said="\n").stderr
+    assert _run("erase", "--reason", "encrypted", "--yes").exit_code == 1
+    assert _run("erase", "--reason", "worker_lost", "--dry-run").stdout == "1 to be erased\n"
     assert _run("erase", "--status", "failed", "--yes").exit_code == 0
     assert (system.scan(lost.id).status, system.scan(clean.id).status) == (Status.ERASED, Status.CLEAN)
     assert _run("erase", "--status", "failed", "--yes").exit_code == 1

@@ -185,10 +185,14 @@ def test_who_is_meant(system: System, operator: httpx.Client) -> None:
         ({"until": "2000-01-01T00:00:00Z"}, 0),
         ({"until": "2999-01-01T00:00:00Z"}, 1),
         ({"service": "nobody"}, 0),
+        ({"reason": "worker_lost"}, 1),
+        ({"reason": "encrypted"}, 0),
+        ({"reason": "encrypted", "status": "unscannable"}, 1),
+        ({"reason": "worker_lost", "service": "nobody"}, 0),
     ]
     for wanted, count in meant:
         assert operator.post("/v1/scans/retry", json=wanted | {"dry_run": True}).json()["count"] == count, wanted
-    for wanted in ({"service": "nobody"}, {"status": "unscannable"}):
+    for wanted in ({"service": "nobody"}, {"status": "unscannable"}, {"reason": "encrypted"}):
         operator.post("/v1/scans/retry", json=wanted)
     assert system.scan(lost.id).status.value == "failed"
     assert operator.post("/v1/scans/retry", json={}).json()["count"] == 1

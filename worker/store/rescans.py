@@ -6,6 +6,7 @@ Whoever finds that no row matches has lost the rescan: not an error, but the end
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,25 +15,25 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     delete,
-    exists,
     func,
     literal,
-    not_,
     or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker import clock
 from worker.errors import LeaseLost
-from worker.scan import PROMOTED, Cause, Scan
+from worker.scan import PROMOTED, Cause, Scan, Status
 from worker.store import events, scans
 from worker.store.tables import rescans as table
 from worker.store.tables import scans as scans_table
+
+_AT_ONCE = 1000  # parameters of one statement; SQLite takes 32,766, PostgreSQL 65,535
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,62 +70,57 @@ class Wanted:
     until: datetime | None = None
     older_than: datetime | None = None  # signatures: those that looked last, or they are of unknown age
 
-    def range(self) -> list[ColumnElement[bool]]:
-        """Ids carry the time of arrival."""
-        conditions: list[ColumnElement[bool]] = []
+    def page(self, status: Status, after: str, limit: int) -> Select[Any]:
+        """Those in one state, by ascending id, and when the signatures were made: a range of that state's index, or
+        of the service's. Ids carry the time of arrival."""
+        seen = scans_table.c.scanner["database_time"].as_string().label("seen")
+        found = select(scans_table.c.id, seen).where(scans_table.c.status == status.value, scans_table.c.id > after)
         if self.service:
-            conditions.append(scans_table.c.service == self.service)
+            found = found.where(scans_table.c.service == self.service)
         if self.since:
-            conditions.append(scans_table.c.id >= clock.first_id(self.since))
+            found = found.where(scans_table.c.id >= clock.first_id(self.since))
         if self.until:
-            conditions.append(scans_table.c.id < clock.first_id(self.until))
-        return conditions
+            found = found.where(scans_table.c.id < clock.first_id(self.until))
+        return found.order_by(scans_table.c.id).limit(limit)
 
-    def stale(self) -> ColumnElement[bool]:
+    def is_stale(self, seen: str | None) -> bool:
         """Moments are on record in UTC and in one form, so that texts compare as they do (`rows.scanner_values`)."""
-        if self.older_than is None:
-            return true()
-        seen = scans_table.c.scanner["database_time"].as_string()
-        return or_(seen.is_(None), seen < self.older_than.astimezone(UTC).isoformat())
+        cutoff = self.older_than
+        return cutoff is None or seen is None or seen < cutoff.astimezone(UTC).isoformat()
 
 
-def ask(
-    connection: Connection,
-    asker: Asker,
-    *wanted: ColumnElement[bool],
-    enqueued_at: datetime | None,
-) -> int:
-    """Put those of the wanted scans on record that are promoted and not asked for yet; how many there were."""
+def stretch(connection: Connection, wanted: Wanted, after: str, limit: int) -> tuple[list[str], str | None]:
+    """The wanted ones among the next `limit` promoted scans behind an id, and the last id of those; None: there is
+    none beyond. No more rows than these are read, however many there are."""
+    pages = [connection.execute(wanted.page(status, after, limit)).all() for status in sorted(PROMOTED)]
+    passed = sorted((row.id, row.seen) for page in pages for row in page)[:limit]
+    stale = [scan_id for scan_id, seen in passed if wanted.is_stale(seen)]
+    return stale, passed[-1][0] if len(passed) == limit else None
+
+
+def ask(connection: Connection, asker: Asker, ids: Sequence[str], *, enqueued_at: datetime | None) -> int:
+    """Put those of some scans on record that are promoted and not asked for yet; how many there were.
+
+    In one order for everybody: who asks for the same ones at the same time must not wait for each other in a circle.
+    """
     values: dict[str, Any] = {**asdict(asker), "enqueued_at": enqueued_at, "created_at": clock.now()}
     columns = [literal(value, table.c[name].type) for name, value in values.items()]
-    # In one order for everybody: who asks for the same ones at the same time must not wait for each other in a circle.
-    found = select(scans_table.c.id, *columns).where(rescannable(), *wanted).order_by(scans_table.c.id)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).from_select(["scan_id", *values], found).on_conflict_do_nothing()
-    counted = statement.execution_options(preserve_rowcount=True)  # of an insert SQLAlchemy else forgets it
-    return connection.execute(counted).rowcount
-
-
-def count(connection: Connection, *wanted: ColumnElement[bool]) -> int:
-    """How many `ask` would put on record."""
-    return connection.execute(select(func.count()).select_from(scans_table).where(rescannable(), *wanted)).scalar_one()
-
-
-def stretch(connection: Connection, wanted: Wanted, after: str, limit: int) -> tuple[ColumnElement[bool], str | None]:
-    """The wanted ones among the next `limit` scans behind an id, and the last id of those; None: there is none beyond.
-
-    Whatever is looked at lies in one range of an index, of which no more than so many rows are read.
-    """
-    within = [scans_table.c.id > after, *wanted.range()]
-    some = select(scans_table.c.id).where(*within).order_by(scans_table.c.id).limit(limit).subquery()
-    last, found = connection.execute(select(func.max(some.c.id), func.count()).select_from(some)).one()
-    return and_(*within, scans_table.c.id <= (last or after), wanted.stale()), last if found == limit else None
-
-
-def rescannable() -> ColumnElement[bool]:
-    """Scans with promoted bytes that no rescan waits for."""
     promoted = scans_table.c.status.in_([status.value for status in PROMOTED])
-    return and_(promoted, not_(exists().where(table.c.scan_id == scans_table.c.id)))
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    asked = 0
+    for some in _together(ids):
+        found = select(scans_table.c.id, *columns).where(scans_table.c.id.in_(some), promoted)
+        new = dialect.insert(table).from_select(["scan_id", *values], found.order_by(scans_table.c.id))
+        statement = new.on_conflict_do_nothing().execution_options(preserve_rowcount=True)  # else unknown of inserts
+        asked += connection.execute(statement).rowcount
+    return asked
+
+
+def count(connection: Connection, ids: Sequence[str]) -> int:
+    """How many of some promoted scans are not asked for yet."""
+    waiting = select(func.count()).select_from(table)
+    known = (connection.execute(waiting.where(table.c.scan_id.in_(some))).scalar_one() for some in _together(ids))
+    return len(ids) - sum(known)
 
 
 def get(connection: Connection, scan_id: str) -> Rescan | None:
@@ -203,6 +199,11 @@ def take_unqueued(connection: Connection, now: datetime, lost_before: datetime, 
 def put_back(connection: Connection, ids: list[str]) -> None:
     """These were not enqueued after all."""
     connection.execute(update(table).where(table.c.scan_id.in_(ids)).values(enqueued_at=None))
+
+
+def _together(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """However many they are, no database gets too many parameters at once."""
+    return (ids[at : at + _AT_ONCE] for at in range(0, len(ids), _AT_ONCE))
 
 
 def _due(scan_id: str) -> tuple[ColumnElement[bool], ...]:
