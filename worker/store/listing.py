@@ -23,7 +23,7 @@ from worker.store.scans import Filter
 from worker.store.tables import findings as found
 from worker.store.tables import scans as table
 
-CANDIDATES = 2000  # rows that are looked at for one page; each may be a read of the disk
+CANDIDATES = 500  # rows that are looked at for one page; each may be a read of the disk, and busy machines are slow
 _TIMES = frozenset({"since", "until"})  # which ids carry, and every index holds
 
 
