@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from ops.bench.invented import DAYS, SIGNATURES
-from worker import clock, migrations, services
+from worker import clock, migrations, services, sessions
 from worker.scan import Status
 from worker.stats import Stats
 from worker.store import events, listing, scanners, scans
@@ -95,6 +95,7 @@ def questions() -> Iterator[tuple[str, Question]]:
     yield "events", lambda database, sample, turn: _asked(database, events.of, _of(sample, turn))
     yield "scanners", lambda database, sample, _: _asked(database, scanners.since, sample.end)
     yield "key", lambda database, _sample, _turn: services.identify(database, KEY)
+    yield "session", lambda database, _sample, _turn: sessions.caller(database, "a session that nobody has begun")
     yield "readiness", lambda database, _sample, _turn: migrations.pending(database)
     yield "statistics: a day", _statistics(timedelta(days=1), None)
     yield "statistics: 31 days", _statistics(timedelta(days=31), None)

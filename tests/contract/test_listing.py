@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select
 
 from worker import clock, migrations, services
 from worker.scan import Cause, Mover, Reason, Scan, Status, Verdict
-from worker.store import listing, scans
+from worker.store import claims, listing, scans
 from worker.store.database import Database
 from worker.store.rows import verdict_values
 from worker.store.scans import Filter
@@ -78,7 +78,7 @@ def database(database_url: str, shown: list[Scan], monkeypatch: pytest.MonkeyPat
 def _put(connection: Connection, scan: Scan) -> None:
     verdict = Verdict(scan.status, scan.reasons, scan.signatures, scan.detected_type)
     scans.add(connection, replace(scan, reasons=(), signatures=()), CAUSE)
-    assert scans.amend(connection, scan.id, **verdict_values(verdict))
+    claims.amend(connection, scan, **verdict_values(verdict))
 
 
 def _fits(scan: Scan, wanted: Filter) -> bool:
@@ -117,7 +117,7 @@ def _wishes(shown: list[Scan]) -> Iterator[Filter]:
     yield Filter()
     for name, each in values.items():
         yield from (Filter(**{name: value}) for value in each)  # type: ignore[arg-type]
-    for _ in range(80):
+    for _ in range(60):
         some = chance.sample(list(values), chance.randint(2, 4))
         yield Filter(**{name: chance.choice(values[name]) for name in some})  # type: ignore[arg-type]
 
@@ -126,10 +126,10 @@ def test_every_scan_that_fits_is_on_one_page(database: Database, shown: list[Sca
     for wanted in _wishes(shown):
         expected = [scan.id for scan in shown if _fits(scan, wanted)]
         with database.read() as connection:
-            pages = list(_pages(connection, wanted, 7))
+            pages = list(_pages(connection, wanted, 23))
             assert [scan.id for scan in scans.page(connection, wanted, limit=500)] == expected, wanted
         assert [scan.id for page in pages for scan in page.items] == expected, wanted
-        assert all(len(page.items) <= 7 for page in pages)
+        assert all(len(page.items) <= 23 for page in pages)
 
 
 def _pages(connection: Connection, wanted: Filter, limit: int) -> Iterator[listing.Page]:

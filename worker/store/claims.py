@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, or_
 from worker import clock
 from worker.errors import LeaseLost
 from worker.scan import Cause, Scan, Status
-from worker.store import scans
+from worker.store import findings, scans
 from worker.store.tables import scans as table
 
 
@@ -66,10 +66,12 @@ def move(connection: Connection, scan: Scan, target: Status, cause: Cause, **val
 
 
 def amend(connection: Connection, scan: Scan, **values: Any) -> None:
-    """Change other columns as the holder of `scan.token`. Raises `LeaseLost`."""
+    """Change other columns, also those of the verdict, as the holder of `scan.token`. Raises `LeaseLost`."""
     mine = (table.c.status == scan.status.value, _mine(scan.token))
     if not scans.amend(connection, scan.id, *mine, **values):
         raise LeaseLost
+    if "reasons" in values:
+        findings.replace(connection, held(connection, scan))
 
 
 def postpone(connection: Connection, scan_id: str, due_at: datetime, error: dict[str, Any]) -> bool:

@@ -23,7 +23,7 @@ from worker.store.scans import Filter
 from worker.store.tables import findings as found
 from worker.store.tables import scans as table
 
-CANDIDATES = 2000  # rows that are looked at for one page; each may be a read of the disk
+CANDIDATES = 500  # rows that are looked at for one page; each may be a read of the disk, and busy machines are slow
 _TIMES = frozenset({"since", "until"})  # which ids carry, and every index holds
 
 
@@ -101,7 +101,7 @@ def _read(connection: Connection, ids: list[str], wanted: Filter, limit: int) ->
     The limit inside keeps planners from looking for whatever meets the filter, by another index, and for these ids
     among it. Nor are they given the query that the ids come from: PostgreSQL may walk along all ids to join the two.
     """
-    rows = select(table).where(table.c.id.in_(ids)).limit(CANDIDATES).subquery()
+    rows = select(table).where(table.c.id.in_(ids)).limit(len(ids)).subquery()
     newest = select(rows).where(*scans.meeting(wanted, rows)).order_by(rows.c.id.desc()).limit(limit + 1)
     return [scan_from(row) for row in connection.execute(newest).mappings()]
 

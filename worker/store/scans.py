@@ -123,12 +123,7 @@ def _is_told(scan: Scan, source: Status, values: dict[str, Any]) -> bool:
 def amend(connection: Connection, scan_id: str, *guards: ColumnElement[bool], **values: Any) -> bool:
     """Change columns other than the status. False: the guards did not match."""
     statement = update(scans).where(scans.c.id == scan_id, *guards).values(values)
-    if "reasons" not in values:
-        return connection.execute(statement).rowcount == 1
-    row = connection.execute(statement.returning(scans)).mappings().first()
-    if row is not None:
-        findings.replace(connection, scan_from(row))
-    return row is not None
+    return connection.execute(statement).rowcount == 1
 
 
 def amend_untouched(connection: Connection, scan: Scan, **values: Any) -> bool:
