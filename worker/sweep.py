@@ -17,24 +17,21 @@ from worker import clock, metrics, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue, line_of
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
-from worker.idempotency import KEPT
 from worker.policies import Policies
 from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
-from worker.store import backlog, events, scans, sessions
-from worker.store import idempotency as stored_keys
+from worker.store import backlog, events, scans
 from worker.store.database import Database
+from worker.sweep_buckets import BucketSweeper
+from worker.sweep_history import History
 from worker.sweep_rescans import RescanSweeper
 from worker.sweep_webhooks import WebhookSweeper
 from worker.telemetry import Log
-from worker.tidy import Tidier
 
 _BATCH = 500
 _MOST_BATCHES = 10  # of one sweep: while a long backlog is enqueued again, leases end as well
-_FAULTS = 3  # of the store in one sweep; whoever is away is not asked 500 times
 _LOST = "the worker was lost"
-_STALE_UPLOADS_SECONDS = 600.0  # between two looks at what nobody may ever look at
 
 
 @dataclass(slots=True)
@@ -68,15 +65,15 @@ class Sweeper:
         policies: Policies,
         settings: Settings,
     ) -> None:
-        self._database, self._objects, self._queue = database, objects, queue
+        self._database, self._queue = database, queue
         self._policies, self._settings = policies, settings
         self._lease = timedelta(seconds=settings.lease_seconds)
-        self._tidier = Tidier(database, objects, settings)
+        self._buckets = BucketSweeper(database, objects, settings)
+        self._history = History(database)
         self._rollups = RollUps(database)
         self._webhooks = WebhookSweeper(database, queue, policies, settings)
         self._rescans = RescanSweeper(database, queue, settings)
         self._patient_until = 0.0  # monotonic: until then no lease is ended
-        self._aborted_at: float | None = None  # monotonic
 
     def sweep(self) -> Swept:
         """Look once. One fault does not keep the other steps from their work; the first is raised at the end."""
@@ -149,51 +146,22 @@ class Sweeper:
                 swept.expired += self._move(scan, Status.EXPIRED, why, held, tidy_at=clock.now())
 
     def _tidy(self, swept: Swept) -> None:
-        """Scans that ended while somebody may still have been writing. One that cannot be tidied holds up no other."""
-        faults = list[LazarettoError]()
-        for scan in self._found(backlog.untidy(clock.now())):
-            try:
-                self._tidier.tidy(scan)
-                swept.tidied += 1
-            except DatabaseUnavailable:
-                raise
-            except LazarettoError as fault:
-                faults.append(fault)
-                telemetry.alarm(Log.TIDY_FAILED, scan_id=scan.id, request_id=scan.request_id, error=fault.message)
-                self._put_off(scan)
-            if len(faults) == _FAULTS:
-                break
-        if faults:
-            raise faults[0]
-
-    def _put_off(self, scan: Scan) -> None:
-        with self._database.write() as connection:
-            scans.amend_untouched(connection, scan, tidy_at=clock.now() + self._lease)
+        """Scans that ended while somebody may still have been writing."""
+        for _ in self._buckets.tidy():
+            swept.tidied += 1
 
     def _abort_stale(self, swept: Swept) -> None:
-        """Multipart uploads that no record leads to: a service's own, or what an outage made of ours."""
-        now = time.monotonic()
-        if self._aborted_at is not None and now < self._aborted_at + _STALE_UPLOADS_SECONDS:
-            return
-        before = clock.now() - timedelta(seconds=self._settings.receive_timeout)
-        for bucket in (self._settings.quarantine_bucket, self._settings.clean_bucket):
-            swept.uploads_aborted += self._objects.abort_all(bucket, "", before)
-        self._aborted_at = now
+        """Multipart uploads that nobody ends."""
+        swept.uploads_aborted += self._buckets.abort_stale()
 
     def _forget_keys(self, swept: Swept) -> None:
         """Idempotency keys that nobody relies on any more."""
-        now = clock.now()
-        for _ in range(_MOST_BATCHES):
-            with self._database.write() as connection:
-                forgotten = stored_keys.forget(connection, now, now - KEPT, _BATCH)
+        for forgotten in self._history.forget_keys():
             swept.keys_forgotten += forgotten
-            if forgotten < _BATCH:
-                return
 
     def _end_sessions(self, swept: Swept) -> None:
         """Sessions that are over already; their rows go."""
-        with self._database.write() as connection:
-            swept.sessions_over += sessions.forget(connection, clock.now())
+        swept.sessions_over += self._history.forget_sessions()
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""

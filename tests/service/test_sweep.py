@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ops.cli import app
 from tests.system import Calendar, System
-from worker import clock, sweep
+from worker import clock, sweep, sweep_buckets
 from worker.adapters.object_store import ObjectStore
 from worker.canaries import eicar, encrypted_zip
 from worker.errors import LazarettoError, Permanent, QueueUnavailable, StoreRefuses, StoreUnavailable
@@ -179,7 +179,7 @@ def test_a_stale_multipart_upload_is_aborted_in_either_bucket(system: System, ca
 def test_scans_that_cannot_be_tidied_hold_up_no_other(
     system: System, calendar: Calendar, monkeypatch: pytest.MonkeyPatch, fault: type[LazarettoError]
 ) -> None:
-    *stubborn, last = [system.outcome(eicar(), "a.com") for _ in range(sweep._FAULTS + 1)]
+    *stubborn, last = [system.outcome(eicar(), "a.com") for _ in range(sweep_buckets._FAULTS + 1)]
     for scan in (*stubborn, last):
         system.amend(scan.id, tidy_at=clock.now())
     calendar.pass_time(60)
