@@ -9,11 +9,12 @@ The domain      `scan` (states, and who moves them; `pixels`: how large images a
 Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
                 `idempotency`: sent twice, taken in once), `direct_uploads` (files that reach the bucket without us;
                 `sources` tells where), `backfill` (files that were there before us), `pipeline` (the whole path, top
-                to bottom), `sweep` (recovery; with `sweep_buckets`, `sweep_rescans`, `sweep_webhooks` and `sweep_history`),
-                `reconcile` (buckets against database), `operations` (what owners and operators ask for), `rescans` (promoted files are to be looked at again), `rescan` (which is done, and
-                ends as `rescan_ends` says), `sessions` (operators at the dashboard), `services`, `api_keys` and
-                `quotas` (who may ask, for what, and how often), `deliver` (webhooks, one after the other), `webhooks`
-                (what operators ask for about them), `rollup` (what ended is counted) and `stats` (and told; with
+                to bottom), `sweep` (recovery; with `sweep_buckets`, `sweep_rescans`, `sweep_webhooks` and
+                `sweep_history`), `reconcile` (buckets against database), `operations` (what owners and operators ask
+                for), `rescans` (promoted files are to be looked at again), `rescan` (which is done, and ends as
+                `rescan_ends` says), `sessions` (operators at the dashboard), `services`, `api_keys` and `quotas` (who
+                may ask, for what, and how often), `deliver` (webhooks, one after the other), `webhooks` (what
+                operators ask for about them), `rollup` (what ended is counted) and `stats` (and told; with
                 `statistics`: the shapes, and `tally`: the counting)
 Steps           `handover` (to the queue), `seal` (a direct upload, out of its service's hands), `inspect` (with
                 `scanners`, `canaries`, `scratch` and the package `sandbox`), `settle`, `tidy` (both with `promotions`:
