@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,8 @@ from sqlalchemy import func, select
 
 from ops.bench.invented import Invention
 from ops.bench.load import fill
-from ops.bench.questions import KEY, Question, Sample, questions
+from ops.bench.pages import asked
+from ops.bench.questions import KEY, Sample, questions
 from ops.embedded import postgres_server
 from ops.embedded.accounts import confined
 from ops.embedded.ports import choose
@@ -79,18 +81,25 @@ def _ensure_filled(database: Database, number: int) -> None:
 
 
 def measured(database: Database) -> Iterator[tuple[str, float, float, float]]:
-    """Median, 95th percentile and longest of each question, in milliseconds; the first turn warms up."""
+    """Median, 95th percentile and longest of each question and page, in milliseconds; the first turn warms up."""
     with database.read() as connection:
         end = clock.moment_of(connection.execute(select(func.max(scans.c.id))).scalar_one()) + timedelta(hours=1)
     sample = Sample.of(database, end)
-    for name, ask in questions():
-        taken = sorted(_milliseconds(ask, database, sample, turn) for turn in range(_TURNS + 1))
-        yield name, taken[_TURNS // 2], taken[int(_TURNS * 0.95)], taken[-1]
+    for name, question in questions():
+        yield name, *_timed(partial(question, database, sample))
+    with asked(database, sample) as pages:
+        for name, ask in pages.items():
+            yield name, *_timed(ask)
 
 
-def _milliseconds(ask: Question, database: Database, sample: Sample, turn: int) -> float:
+def _timed(ask: Callable[[int], object]) -> tuple[float, float, float]:
+    taken = sorted(_milliseconds(ask, turn) for turn in range(_TURNS + 1))
+    return taken[_TURNS // 2], taken[int(_TURNS * 0.95)], taken[-1]
+
+
+def _milliseconds(ask: Callable[[int], object], turn: int) -> float:
     begun = time.perf_counter()
-    ask(database, sample, turn)
+    ask(turn)
     return (time.perf_counter() - begun) * 1000
 
 
