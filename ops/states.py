@@ -16,6 +16,7 @@ who moves it on. Leaving a state in which a decision has ended opens the next de
 _WHERE = {
     Status.RECEIVING: "nowhere, or quarantine",
     **dict.fromkeys(PENDING - {Status.RECEIVING}, "quarantine"),
+    Status.SETTLING: "quarantine, or on their way out of it; of what is recalled: clean bucket",
     **dict.fromkeys(PROMOTED, "clean bucket"),
     **dict.fromkeys(HELD, "quarantine, held"),
 }
