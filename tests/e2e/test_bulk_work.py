@@ -35,3 +35,5 @@ def test_what_is_put_back_in_bulk_is_done_by_the_worker_that_steps_back(stack: S
         lazaretto.retry(ids[0])
         assert lazaretto.wait(ids[0], PATIENCE).decision == 3
         assert _examined_by(lazaretto, ids[0], 3) in processes.family(uploads), "one alone waits behind nobody"
+        for each in ids:
+            lazaretto.erase(each)
