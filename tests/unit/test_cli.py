@@ -48,6 +48,12 @@ def test_what_is_no_period_is_refused(text: str) -> None:
         seconds(text)
 
 
+@pytest.mark.parametrize("text", ["99999999d", "9" * 400 + "d"])
+def test_a_period_that_no_calendar_holds_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="at most 1000 years"):
+        seconds(text)
+
+
 def test_a_policy_is_checked_and_named_as_on_the_records(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text((REPOSITORY / "ops" / "policy.toml").read_text() + "[services.avatars]\nmax_side = 9\n")
