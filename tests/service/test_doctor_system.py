@@ -88,6 +88,9 @@ def test_a_server_that_asks_for_no_password_is_dangerous(postgres_url: str, serv
         strict = Settings(_env_file=None, database_url=SecretStr(_as(postgres_url, "doctor_strict:4c9d1e7a35f802b6")))
         assert _look("database-password", strict) == Finding(Verdict.WARN, "it answers whoever asks")
         assert _look("database-password", strict, LAZARETTO_ENV="production").verdict is Verdict.FAIL
+        assert _look("database-password", _among_the_options(strict)) == Finding(
+            Verdict.WARN, "it answers whoever asks"
+        )
         rules.write_text(f"host all doctor_strict 127.0.0.1/32 scram-sha-256\n{before}")
         try:
             administrator.execute("SELECT pg_reload_conf()")
@@ -96,6 +99,14 @@ def test_a_server_that_asks_for_no_password_is_dangerous(postgres_url: str, serv
             rules.write_text(before)
             administrator.execute("SELECT pg_reload_conf()")
             administrator.execute("DROP ROLE doctor_strict")
+
+
+def _among_the_options(settings: Settings) -> Settings:
+    """The same address, with host and port where libpq takes them as well."""
+    url = make_url(settings.database_url.get_secret_value())
+    query = {"host": str(url.host), "port": str(url.port)}
+    other = url._replace(host=None, port=None).update_query_dict(query).render_as_string(hide_password=False)
+    return settings.model_copy(update={"database_url": SecretStr(other)})
 
 
 def _as(url: str, role: str) -> str:

@@ -12,11 +12,23 @@ from pydantic import SecretStr
 from ops.doctor import configuration, logs, secrets, transport, versions
 from ops.doctor.check import Check, Finding, Verdict
 from ops.doctor.subject import Subject
+from ops.embedded.application import Api, bulk_worker, notifier, sweeper, worker
 from worker.settings import REPOSITORY, Settings
 
 CHECKS: dict[str, Check] = {
     check.name: check for module in (configuration, secrets, logs, transport) for check in module.CHECKS
 }
+_VARIABLES = {"LAZARETTO_STOP_SECONDS": "1"}
+OURS = [
+    part.name
+    for part in (
+        Api("127.0.0.1", 8000, _VARIABLES),
+        worker(1, _VARIABLES),
+        bulk_worker(_VARIABLES),
+        notifier(_VARIABLES),
+        sweeper(_VARIABLES),
+    )
+]
 STRONG = "4c9d1e7a35f802b64c9d1e7a35f802b6"
 PRODUCTION = {"LAZARETTO_ENV": "production"}
 
@@ -100,8 +112,8 @@ def test_a_policy_that_takes_more_than_is_scanned_fails(tmp_path: Path) -> None:
 def test_webhooks_in_the_clear_are_dangerous(tmp_path: Path) -> None:
     assert _look("webhook-receivers").verdict is Verdict.NOT_APPLICABLE
     assert _look("webhook-receivers", **_policy(tmp_path, webhook_url='"https://a.example/"')).verdict is Verdict.OK
-    plain = _policy(tmp_path, webhook_url='"http://a.example/"')
-    assert _look("webhook-receivers", **plain) == Finding(Verdict.FAIL, "in the clear: http://a.example/")
+    plain = _policy(tmp_path, webhook_url='"http://a.example:8080/hooks/T0K3N?key=s3cr3t"')
+    assert _look("webhook-receivers", **plain) == Finding(Verdict.FAIL, "in the clear: http://a.example:8080")
     assert _look("webhook-receivers", {}, **plain).verdict is Verdict.WARN
 
 
@@ -161,6 +173,13 @@ def test_what_leaves_the_machine_in_the_clear(
     name: str, variables: dict[str, str], fields: dict[str, Any], verdict: Verdict
 ) -> None:
     assert _look(name, PRODUCTION | variables, **fields).verdict is verdict
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_log_of_every_process_is_looked_at(tmp_path: Path, name: str) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / f"{name}.log").write_text(STRONG)
+    assert _look("log-secrets", home=tmp_path).verdict is Verdict.FAIL
 
 
 def test_logs_are_json_and_hold_no_secret(tmp_path: Path) -> None:
