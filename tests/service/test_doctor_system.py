@@ -132,6 +132,22 @@ def test_without_a_worker_nothing_is_scanned(system: System, calendar: Calendar)
     assert _look("workers", system.settings) == Finding(Verdict.FAIL, "none has a scanner that it trusts")
 
 
+def test_a_queue_that_nobody_works_for(system: System, calendar: Calendar) -> None:
+    """Workers of another queue report the same scanner."""
+    assert _look("queues", system.settings).verdict is Verdict.OK
+    waiting = system.upload(b"hello")
+    calendar.pass_time(299)
+    assert _look("queues", system.settings).verdict is Verdict.OK
+    calendar.pass_time(61)
+    system.parts.scanners.check()
+    assert _look("workers", system.settings).verdict is Verdict.OK
+    assert _look("queues", system.settings) == Finding(Verdict.FAIL, "scans: for 0:06:00")
+    system.amend(waiting.id, bulk=True)
+    assert _look("queues", system.settings).verdict is Verdict.OK
+    calendar.pass_time(12 * 3600)
+    assert _look("queues", system.settings) == Finding(Verdict.WARN, "bulk: for 12:06:00")
+
+
 @pytest.mark.parametrize(
     ("left", "told"),
     [
