@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ops.doctor import configuration, logs, secrets, transport, versions
+from ops.doctor import configuration, keys, logs, secrets, transport, versions
 from ops.doctor.check import Check, Finding, Verdict
 from ops.doctor.subject import Subject
 from ops.embedded.application import Api, bulk_worker, notifier, sweeper, worker
+from worker.services import Scope
 from worker.settings import REPOSITORY, Settings
 
 CHECKS: dict[str, Check] = {
@@ -107,6 +109,16 @@ def test_a_policy_that_takes_more_than_is_scanned_fails(tmp_path: Path) -> None:
     finding = _look("upload-limits", **_policy(tmp_path, max_size='"3 GiB"'))
     assert finding.verdict is Verdict.FAIL
     assert "3221225472 bytes" in finding.found
+
+
+def test_whoever_makes_a_key_as_told_can_do_with_it_all_that_operators_do() -> None:
+    """Looking takes `read`, and erasing `submit`."""
+    told = [check.mend for check in (*secrets.CHECKS, *keys.CHECKS)]
+    told += (REPOSITORY / "ops" / "runbook.md").read_text().splitlines()
+    commands = [each for each in told if "keys create" in each and "operate" in each]
+    assert len(commands) == 3
+    for each in commands:
+        assert set(re.findall(r"--scope (\w+)", each)) == {scope.value for scope in Scope}, each
 
 
 def test_webhooks_in_the_clear_are_dangerous(tmp_path: Path) -> None:
