@@ -16,8 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from worker import clock, telemetry
 from worker.adapters.object_store import Listed, ObjectStore, Place
 from worker.adapters.task_queue import TaskQueue
-from worker.errors import LazarettoError, NoSuchService, QueueUnavailable
-from worker.handover import hand_over_all
+from worker.errors import LazarettoError, NoSuchService
+from worker.handover import hand_over_all, room
 from worker.intake import recordable
 from worker.keys import default_prefix, sealed_key
 from worker.policies import Policies
@@ -120,7 +120,7 @@ class Backfill:
 
     def _take(self, new: list[Listed], cause: Cause) -> None:
         """On record, then into the line that delays no upload, as far as it has room."""
-        enqueued_at = clock.now() if len(new) <= self._room() else None
+        enqueued_at = clock.now() if len(new) <= room(self._queue) else None
         while new:
             added = list(self._scans(new, enqueued_at))
             try:
@@ -133,12 +133,6 @@ class Backfill:
             if enqueued_at:
                 hand_over_all(self._database, self._queue, added)
             return
-
-    def _room(self) -> int:
-        try:
-            return self._queue.room()
-        except QueueUnavailable:
-            return 0  # the sweeper hands them over, when it is back
 
     def _scans(self, some: Iterable[Listed], enqueued_at: datetime | None) -> Iterator[Scan]:
         for each in some:

@@ -27,6 +27,14 @@ def hand_over(database: Database, queue: TaskQueue, scan: Scan) -> None:
             scans.amend(connection, scan.id, enqueued_at=None)
 
 
+def room(queue: TaskQueue) -> int:
+    """How many more the line of bulk tasks takes now; what it does not, the sweeper hands over as it gets shorter."""
+    try:
+        return queue.room()
+    except QueueUnavailable:
+        return 0
+
+
 def hand_over_all(database: Database, queue: TaskQueue, some: Sequence[Scan]) -> None:
     """Some scans, one after the other; the queue is asked no more once it has not answered."""
     for at, scan in enumerate(some):

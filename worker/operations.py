@@ -12,7 +12,7 @@ from worker import clock, telemetry
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import NothingHeld, WrongStatus
-from worker.handover import hand_over, hand_over_all
+from worker.handover import hand_over, hand_over_all, room
 from worker.idempotency import UNCLAIMED, Claim
 from worker.keys import clean_key
 from worker.scan import HELD, Cause, Mover, Promoted, Scan, Status
@@ -59,7 +59,7 @@ class Operations:
         with self._database.write() as connection:
             moved = None
             if scan.status in HELD:
-                moved = orders.retry(connection, scan, order.cause("tried again"), bulk=False)
+                moved = orders.retry(connection, scan, order.cause("tried again"), bulk=False, enqueued_at=clock.now())
             if moved is None:
                 _refuse(connection, scan, *sorted(HELD))
             claim.bind(connection, scan.id, fields)
@@ -112,15 +112,19 @@ class Operations:
             if not found:
                 break
             moved = self._retried(found, cause)
-            hand_over_all(self._database, self._queue, moved)
             done += len(moved)
         telemetry.say(Log.RETRY_ORDERED, scans=done, actor=order.actor)
         return done
 
     def _retried(self, found: list[Scan], cause: Cause) -> list[Scan]:
-        """Those that nobody else has taken meanwhile."""
+        """Those that nobody else has taken meanwhile; handed over as far as the line has room."""
+        enqueued_at = clock.now() if len(found) <= room(self._queue) else None
         with self._database.write() as connection:
-            return [moved for scan in found if (moved := orders.retry(connection, scan, cause, bulk=True))]
+            each = (orders.retry(connection, scan, cause, bulk=True, enqueued_at=enqueued_at) for scan in found)
+            moved = [scan for scan in each if scan]
+        if enqueued_at:
+            hand_over_all(self._database, self._queue, moved)
+        return moved
 
     def erase(self, scan: Scan, order: Order) -> Scan:
         """Delete the bytes of a scan wherever they are, at any status; the record stays. Safe to repeat.

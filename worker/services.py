@@ -91,4 +91,4 @@ def _record_use(database: Database, key_hash: str) -> None:
 
 def hashed(key: str) -> str:
     """A key as it is kept. Keys are random and long: no salt, and no slow hash, would make them harder to guess."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()  # whatever a form holds

@@ -27,6 +27,7 @@ from worker.scan import Mover
 from worker.store.scans import Filter
 
 router = APIRouter(include_in_schema=False)
+TICKED = "ticked"  # the button that is about what is ticked, and nothing else
 AT_ONCE = 400  # scans of one request
 _MOST = 2**53  # that anybody counts
 
@@ -50,7 +51,9 @@ class Run(BaseModel):
 def confirm_retry(request: Request, session: SignedIn, parts: PartsOf) -> Response:
     """How many there are; nothing is done yet."""
     try:
-        asked = _filter(Narrowing.read(request.query_params))
+        asked = _filter(Narrowing.read(request.query_params, besides=frozenset({TICKED})))
+        if TICKED in request.query_params and not asked.id:
+            raise BadFilter("Nothing is ticked.")  # which must not mean everything
     except BadFilter as fault:
         raise _bad(fault) from fault
     begun = clock.now()

@@ -43,9 +43,9 @@ def _moment(value: object) -> object:
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL can neither hold nor look for NUL."""
-    if "\0" in text:
-        raise ValueError("expected text without NUL")
+    """PostgreSQL can neither hold nor look for NUL, and no database for halves of surrogate pairs."""
+    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError("expected text without NUL and halves of surrogate pairs")
     return text
 
 

@@ -77,8 +77,15 @@ def refuse_strangers(request: Request) -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None and site not in ("same-origin", "none"):
         raise Forged
-    if site is None and origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+    if site is None and origin is not None and not _is_of(origin, request.headers.get("Host")):
         raise Forged
+
+
+def _is_of(origin: str, host: str | None) -> bool:
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:  # no browser writes such an `Origin`
+        return False
 
 
 def _session(request: Request, parts: PartsOf) -> Session:
@@ -124,5 +131,5 @@ def _signer(parts: Parts, purpose: str) -> Signer:
 def _unsigned(signer: Signer, value: str) -> str | None:
     try:
         return signer.unsign(value).decode()
-    except BadSignature:
+    except (BadSignature, UnicodeError):  # a form may hold halves of surrogate pairs
         return None

@@ -57,6 +57,8 @@ def bytes_of(scan: Scan, retention: timedelta) -> Place:
         return Place("Deleted, as the policy says of what cannot be scanned.")
     if scan.status.ended:
         return Place("Deleted.")
+    if scan.recalled:  # and not settled yet
+        return Place("In the clean bucket still, about to be deleted from there: the API hands it out no more.")
     if scan.status is Status.RECEIVING:
         return Place("On their way to quarantine.")
     return Place("In quarantine, until the scan has ended.")

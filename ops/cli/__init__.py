@@ -22,6 +22,7 @@ from ops.cli import (
     stats,
     submit,
     system,
+    tables,
     webhooks,
 )
 from worker.errors import LazarettoError
@@ -59,5 +60,6 @@ def main() -> None:
         app()
     except (LazarettoError, lazaretto_client.LazarettoError) as fault:
         expected = f" (expected: {fault.expected})" if fault.expected else ""
-        typer.echo(f"lazaretto: {fault}{expected}", err=True)
+        told = f"lazaretto: {fault}{expected}"  # which may name a key that a service has chosen
+        typer.echo("\n".join(tables.inert(line) for line in told.splitlines()), err=True)
         raise SystemExit(2) from None

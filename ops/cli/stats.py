@@ -76,8 +76,7 @@ def _waiting(queue: Mapping[str, Any]) -> str:
 
 @app.command("repair")
 def repair(
-    since: Annotated[float, typer.Option(parser=seconds, metavar="PERIOD", help="Ended within: 12h, 30d.")] = 30
-    * 86400.0,
+    since: Annotated[float, typer.Option(parser=seconds, metavar="PERIOD", help="Ended within: 12h, 30d.")] = "30d",  # type: ignore[assignment]  # typer parses defaults
     as_json: Annotated[bool, typer.Option("--json", help="Print the number of hours as JSON.")] = False,
 ) -> None:
     """Count anew, from the events, what the sweeper has counted. Safe to repeat and to interrupt."""

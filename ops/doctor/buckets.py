@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _PROBES = "lazaretto-doctor"  # what the keys begin with under which something is put, and deleted at once
+_MOST_PLACES = 20  # in one bucket that are tried, of the services'
 # Groups that are everybody (https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html).
 _EVERYBODY = ("groups/global/AllUsers", "groups/global/AuthenticatedUsers")
 
@@ -37,9 +39,10 @@ def _unsigned(store: S3Client, anonymous: S3Client, bucket: str) -> Finding:
     with _probes(store, bucket) as (there, missing):
         tried: dict[str, Callable[[], object]] = {
             "list": lambda: anonymous.list_objects_v2(Bucket=bucket, MaxKeys=1),
-            "read": lambda: anonymous.get_object(Bucket=bucket, Key=there)["Body"].close(),
+            "read": partial(_read, anonymous, bucket, there),
             "write to": lambda: anonymous.put_object(Bucket=bucket, Key=missing, Body=b""),
         }
+        tried |= {f"read {place} of": partial(_read, anonymous, bucket, key) for place, key in _samples(store, bucket)}
         answers = {what: ask(call) for what, call in tried.items()}
     allowed = [what for what, answer in answers.items() if answer is Answer.ALLOWED]
     unclear = [what for what, answer in answers.items() if answer is Answer.UNCLEAR]
@@ -48,6 +51,19 @@ def _unsigned(store: S3Client, anonymous: S3Client, bucket: str) -> Finding:
     if unclear:
         return fail(f"it cannot be told whether anybody can {', '.join(unclear)} {bucket}")
     return ok(f"{bucket} refuses to be listed, read and written")
+
+
+def _read(client: S3Client, bucket: str, key: str) -> None:
+    client.get_object(Bucket=bucket, Key=key)["Body"].close()
+
+
+def _samples(store: S3Client, bucket: str) -> Iterator[tuple[str, str]]:
+    """Places in a bucket, and an object in each: a policy may be about one of them alone."""
+    with faults_told(f"s3://{bucket}"):
+        found = store.list_objects_v2(Bucket=bucket, Delimiter="/", MaxKeys=_MOST_PLACES).get("CommonPrefixes", [])
+        for place in (each["Prefix"] for each in found if not each["Prefix"].startswith(_PROBES)):
+            for each in store.list_objects_v2(Bucket=bucket, Prefix=place, MaxKeys=1).get("Contents", []):
+                yield place, each["Key"]
 
 
 @contextmanager

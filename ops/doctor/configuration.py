@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from ops.doctor.check import Check, Finding, danger, fail, info, judged, not_applicable, ok, warn
 from ops.doctor.subject import Subject
@@ -56,13 +57,21 @@ def _upload_limits(subject: Subject) -> Finding:
 
 def _receivers(subject: Subject) -> Finding:
     policy = subject.policy
-    urls = {str(each.webhook_url) for each in (policy.default, *policy.services.values()) if each.webhook_url}
+    urls = {
+        _receiver(str(each.webhook_url)) for each in (policy.default, *policy.services.values()) if each.webhook_url
+    }
     if not urls:
         return not_applicable("no service is told of outcomes")
     plain = sorted(url for url in urls if not url.startswith("https://"))
     if plain:
         return danger(subject, f"in the clear: {', '.join(plain)}")
     return ok(f"{len(urls)} by https")
+
+
+def _receiver(url: str) -> str:
+    """Whose it is: what comes behind the host is often a secret of its own."""
+    address = urlsplit(url)
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
 
 
 CHECKS = (

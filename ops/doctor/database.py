@@ -31,7 +31,8 @@ def _migrations(subject: Subject) -> Finding:
 def _password(subject: Subject) -> Finding:
     """Asked as anybody would who can reach it, and knows what our role is called."""
     url = make_url(subject.settings.database_url.get_secret_value())
-    if url.get_backend_name() == "sqlite" or url.host is None:
+    host = url.host or url.query.get("host")  # which libpq takes from either
+    if url.get_backend_name() == "sqlite" or host is None or (isinstance(host, str) and host.startswith("/")):
         return not_applicable("nobody reaches it over a network")
     anonymous = url.set(drivername="postgresql", password=None).render_as_string()
     wait = max(1, int(subject.settings.connect_timeout))

@@ -91,8 +91,10 @@ def _open_to_others(path: Path) -> Iterator[str]:
 
 
 def _replaceable(path: Path) -> Iterator[str]:
-    """By whom who is neither its owner nor root: itself, or a folder on the way, where no sticky bit keeps it."""
-    for each in (path, *path.parents):
+    """By whom who is neither its owner nor root: itself, or a folder on the way, where no sticky bit keeps it; also on
+    the way to where links lead."""
+    ways = [way for end in (path, path.resolve()) for way in (end, *end.parents)]
+    for each in dict.fromkeys(ways):
         if not each.exists():
             continue
         found = each.stat()

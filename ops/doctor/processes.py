@@ -8,13 +8,21 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from ops.doctor.check import Check, Finding, fail, info, ok
+from ops.doctor.check import Check, Finding, fail, info, judged, ok, warn
 from ops.doctor.subject import Subject
 from worker import clock
-from worker.store import overdue, scanners
+from worker.stats import Stats
+from worker.store import overdue, scanners, standing
 
 _LAST_SWEEP = "lazaretto_sweeper_last_sweep_timestamp_seconds"
 _PATIENCE = timedelta(minutes=2)  # sweeps are seconds apart
+_LONGEST = {  # that anything waits before alerts are raised; nobody waits for bulk work
+    "scans": timedelta(minutes=5),
+    "webhooks": timedelta(minutes=5),
+    "bulk": timedelta(hours=12),
+    "rescans": timedelta(hours=12),
+}
+_URGENT = frozenset({"scans", "webhooks"})
 _IN_FORCE = re.compile(r"policy ([0-9a-f]{12}) ")
 
 
@@ -26,6 +34,16 @@ def _workers(subject: Subject) -> Finding:
     if not any(each["trusted"] for each in reported):
         return fail("; ".join(["none has a scanner that it trusts", *told]))
     return ok("; ".join(told))
+
+
+def _queues(subject: Subject) -> Finding:
+    """Whoever reports a scanner may work for another queue: of this one, what waits tells."""
+    with subject.database.read() as connection:
+        _, webhook = standing.webhooks(connection)
+    waits = {each.queue: each.oldest for each in Stats(subject.database).now().queues} | {"webhooks": webhook}
+    ages = {queue: clock.now() - oldest for queue, oldest in waits.items() if oldest}
+    late = {queue: f"{queue}: for {age}".partition(".")[0] for queue, age in ages.items() if age > _LONGEST[queue]}
+    return judged(late.values(), "nothing waits for too long", fail if _URGENT & late.keys() else warn)
 
 
 def _sweeper(subject: Subject) -> Finding:
@@ -71,6 +89,13 @@ CHECKS = (
         expected="at least one has reported within LAZARETTO_CANARY_SECONDS, and trusts its scanner",
         mend="start a worker; see what its log says with scanner_refused",
         look=_workers,
+    ),
+    Check(
+        name="queues",
+        what="what waits for a worker or a notifier",
+        expected="no upload and no webhook for five minutes, no bulk work for half a day",
+        mend="start one: ops/runbook.md has the command for each queue, from LazarettoQueueOld on",
+        look=_queues,
     ),
     Check(
         name="sweeper",

@@ -16,7 +16,7 @@ _CHECKED = frozenset({"require", "verify-ca", "verify-full"})
 def _api(subject: Subject) -> Finding:
     if urlsplit(subject.url).scheme == "https":
         return ok(f"{subject.url} speaks TLS")
-    if is_loopback(f"http://{subject.settings.host}") and is_loopback(subject.url):
+    if _is_this_machine(subject.settings.host) and is_loopback(subject.url):
         return info(f"{subject.url} is for this machine alone; what stands in front of it must speak TLS")
     return danger(subject, f"{subject.url} is open to the network, in the clear")
 
@@ -44,10 +44,16 @@ def _in_the_clear(subject: Subject) -> list[str]:
     faults += [f"{each}: files" for each in settings.clamd if each.startswith("tcp://") and not is_loopback(each)]
     database = make_url(settings.database_url.get_secret_value())
     host = database.host or database.query.get("host")
-    over_network = isinstance(host, str) and not host.startswith("/") and not is_loopback(f"postgresql://{host}")
+    hosts = [host] if isinstance(host, str) else host or ()
+    over_network = [each for each in hosts if not each.startswith("/") and not _is_this_machine(each)]
     if over_network and database.query.get("sslmode") not in _CHECKED:
         faults.append("the database (no sslmode=verify-full): everything on record")
     return faults
+
+
+def _is_this_machine(host: str) -> bool:
+    """A host alone, as settings have it: an address of IPv6 in no brackets, and an empty one is every interface."""
+    return bool(host) and is_loopback(f"//[{host}]" if ":" in host else f"//{host}")
 
 
 CHECKS = (

@@ -19,7 +19,7 @@ from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Reason, Scan, Status, Verdict
 from worker.statistics import Outcomes
 from worker.stats import Stats
-from worker.store import scans
+from worker.store import orders, scans
 from worker.store.database import Database
 from worker.store.rows import verdict_values
 from worker.store.tables import events, rolled_up, rollups
@@ -127,6 +127,24 @@ def _expected(story: Story, outcomes: Outcomes, service: str | None) -> None:
         slots[begin if width == HOUR else begin.replace(hour=0), scan.status] += 1
     assert {(slot.at, status): n for slot in outcomes.slots for status, n in slot.counts.items()} == slots
     assert all(later.at - earlier.at == width for earlier, later in pairwise(outcomes.slots))
+
+
+def test_the_type_of_what_was_examined_is_counted_whatever_a_retry_comes_to(database: Database, story: Story) -> None:
+    """Also by a repair: the bytes are the same."""
+    held = story.scan(Status.UNSCANNABLE, NOW - 3 * HOUR, 5, quarantine_key="sealed/1")
+    story.at(NOW - HOUR)
+    cause = Cause(Mover.OPERATOR, "tried again")
+    with database.write() as connection:
+        again = orders.retry(connection, held, cause, bulk=True, enqueued_at=None)
+        assert again is not None
+    list(RollUps(database).repair(NOW - DAY))
+    assert Stats(database).lately(timedelta(hours=6)).by_type == {"text/plain": 1}
+    with database.write() as connection:
+        story.examined(connection, again, Status.FAILED, NOW)
+    list(RollUps(database).repair(NOW - DAY))
+    outcomes = Stats(database).lately(timedelta(hours=6))
+    assert outcomes.by_status == {Status.UNSCANNABLE: 1, Status.FAILED: 1}
+    assert outcomes.by_type == {"text/plain": 2}
 
 
 @pytest.mark.parametrize("days", [2, 30])

@@ -55,6 +55,7 @@ def test_what_make_run_starts_passes(stack: Stack) -> None:
         "http-headers",
         "keys-needed",
         "workers",
+        "queues",
         "sweeper",
     ):
         assert checks[name]["verdict"] == "ok", checks[name]

@@ -18,6 +18,7 @@ from tests.effects import Point
 from tests.service.test_operations import ORDER, PDF, failed
 from tests.system import Calendar, System
 from worker import clock, operations
+from worker.adapters import task_queue
 from worker.errors import ScannerUnavailable
 from worker.handover import hand_over_all
 from worker.scan import Mover, Status
@@ -51,6 +52,21 @@ def _lost(system: System, count: int, *, files: bool = False) -> set[str]:
     for each in ids if files else ():
         system.objects.put(system.settings.quarantine_bucket, f"sealed/{each}", PDF)
     return {first.id, *ids}
+
+
+def test_redis_holds_no_more_of_them_than_the_line_has_room_for(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses what comes once its memory is full, and then uploads wait for the sweeper."""
+    lost = _lost(system, MANY)
+    monkeypatch.setattr(task_queue, "_MOST_BULK", TOGETHER + 5)
+    assert system.operations().retry_all(ALL, ORDER, most=10_000) == MANY
+    assert _times_put_back(system) == Counter(dict.fromkeys(lost, 1))
+    assert system.queue.waiting("bulk") <= TOGETHER + 5
+    left = MANY - system.queue.waiting("bulk")
+    assert sum(scan.enqueued_at is None for scan in system.all()) == left
+    system.flush_queue()
+    assert system.sweeper().sweep().enqueued == left
 
 
 def _times_put_back(system: System) -> Counter[str]:

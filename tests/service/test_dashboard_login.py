@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import httpx
 import pytest
@@ -88,6 +90,29 @@ def test_a_wrong_key_is_not_repeated(server: Server) -> None:
             assert "a key with the scope operate" in answer.text
 
 
+def test_a_form_in_an_odd_encoding_is_no_fault_of_ours(server: Server) -> None:
+    """`charset` may have starlette make text that no UTF-8 holds: https://docs.python.org/3/library/codecs.html."""
+    with browser(server) as stranger:
+        assert stranger.post("/login", **_halves("key")).status_code == 401
+    with logged_in(server) as client:
+        assert client.post("/logout", **_halves("csrf")).status_code == 403
+        header = {"X-CSRF-Token": token(client)}
+        assert client.post("/scans/retry", **_halves("name", header)).status_code == 422
+
+
+def _halves(field: str, headers: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """A form with half of a surrogate pair."""
+    codec = "raw_unicode_escape"
+    parts = "".join(
+        f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in {"_charset_": codec, field: "\\ud800"}.items()
+    )
+    return {
+        "content": f"{parts}--B--\r\n".encode(),
+        "headers": {"Content-Type": f"multipart/form-data; boundary=B; charset={codec}", **headers},
+    }
+
+
 def test_a_key_that_may_not_operate_is_no_way_in(lasting: System, server: Server) -> None:
     with browser(server) as client:
         assert client.post("/login", data={"key": lasting.key_of("avatars")}).status_code == 401
@@ -99,6 +124,7 @@ STRANGERS: tuple[dict[str, str], ...] = (
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
     {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://[::1"},  # which no browser sends
 )
 FRIENDS: tuple[dict[str, str], ...] = (
     {},

@@ -126,6 +126,8 @@ def test_a_slip_in_a_filter_puts_nothing_back(system: System, client: httpx.Clie
     for name, value in slips.items():
         assert client.post("/scans/retry", data=form | {name: value}).status_code == 422, name
     assert client.get("/scans/retry?statuss=failed").status_code == 422
+    assert "Nothing is ticked." in client.get("/scans/retry?ticked=").text
+    assert client.get(f"/scans/retry?id={scan.id}&ticked=").status_code == 200
     assert system.scan(scan.id) == scan
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,7 +29,7 @@ CHECKS = {check.name: check for module in (buckets, clocks, identity) for check 
 OURS = ("doctor-quarantine", "doctor-clean")
 OPEN, PUBLISHED, FOREIGN = "doctor-open", "doctor-published", "doctor-foreign"
 NARROW = ("narrow-access", "narrow-secret")
-PUBLIC_POLICY = {
+PUBLIC_POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{PUBLISHED}/*"}
@@ -115,6 +115,24 @@ def test_a_bucket_whose_policy_is_public_fails_twice(administrator: S3Client) ->
     assert f"anybody can read {PUBLISHED}" in tried.found
     assert f"the policy of {PUBLISHED} is public" in read.found
     assert administrator.list_objects_v2(Bucket=PUBLISHED)["KeyCount"] == 0
+
+
+def test_a_policy_about_one_place_is_tried_there(administrator: S3Client) -> None:
+    """Our own identity need not be shown policies, and then this is all that tells."""
+    bucket = "doctor-partly"
+    administrator.create_bucket(Bucket=bucket)
+    administrator.put_object(Bucket=bucket, Key="avatars/1/1-1", Body=b"promoted")
+    assert _look("public-buckets", clean=bucket).verdict is Verdict.OK
+    [statement] = PUBLIC_POLICY["Statement"]
+    partly = statement | {"Resource": f"arn:aws:s3:::{bucket}/avatars/*"}
+    administrator.put_bucket_policy(Bucket=bucket, Policy=json.dumps(PUBLIC_POLICY | {"Statement": [partly]}))
+    try:
+        finding = _look("public-buckets", clean=bucket)
+    finally:
+        administrator.delete_object(Bucket=bucket, Key="avatars/1/1-1")
+        administrator.delete_bucket(Bucket=bucket)
+    assert finding.verdict is Verdict.FAIL
+    assert f"anybody can read avatars/ of {bucket}" in finding.found
 
 
 def test_a_bucket_that_is_missing_fails() -> None:

@@ -88,6 +88,9 @@ def test_a_server_that_asks_for_no_password_is_dangerous(postgres_url: str, serv
         strict = Settings(_env_file=None, database_url=SecretStr(_as(postgres_url, "doctor_strict:4c9d1e7a35f802b6")))
         assert _look("database-password", strict) == Finding(Verdict.WARN, "it answers whoever asks")
         assert _look("database-password", strict, LAZARETTO_ENV="production").verdict is Verdict.FAIL
+        assert _look("database-password", _among_the_options(strict)) == Finding(
+            Verdict.WARN, "it answers whoever asks"
+        )
         rules.write_text(f"host all doctor_strict 127.0.0.1/32 scram-sha-256\n{before}")
         try:
             administrator.execute("SELECT pg_reload_conf()")
@@ -96,6 +99,14 @@ def test_a_server_that_asks_for_no_password_is_dangerous(postgres_url: str, serv
             rules.write_text(before)
             administrator.execute("SELECT pg_reload_conf()")
             administrator.execute("DROP ROLE doctor_strict")
+
+
+def _among_the_options(settings: Settings) -> Settings:
+    """The same address, with host and port where libpq takes them as well."""
+    url = make_url(settings.database_url.get_secret_value())
+    query = {"host": str(url.host), "port": str(url.port)}
+    other = url._replace(host=None, port=None).update_query_dict(query).render_as_string(hide_password=False)
+    return settings.model_copy(update={"database_url": SecretStr(other)})
 
 
 def _as(url: str, role: str) -> str:
@@ -119,6 +130,22 @@ def test_without_a_worker_nothing_is_scanned(system: System, calendar: Calendar)
     assert _look("workers", system.settings).verdict is Verdict.OK
     calendar.pass_time(system.settings.canary_seconds + 1)
     assert _look("workers", system.settings) == Finding(Verdict.FAIL, "none has a scanner that it trusts")
+
+
+def test_a_queue_that_nobody_works_for(system: System, calendar: Calendar) -> None:
+    """Workers of another queue report the same scanner."""
+    assert _look("queues", system.settings).verdict is Verdict.OK
+    waiting = system.upload(b"hello")
+    calendar.pass_time(299)
+    assert _look("queues", system.settings).verdict is Verdict.OK
+    calendar.pass_time(61)
+    system.parts.scanners.check()
+    assert _look("workers", system.settings).verdict is Verdict.OK
+    assert _look("queues", system.settings) == Finding(Verdict.FAIL, "scans: for 0:06:00")
+    system.amend(waiting.id, bulk=True)
+    assert _look("queues", system.settings).verdict is Verdict.OK
+    calendar.pass_time(12 * 3600)
+    assert _look("queues", system.settings) == Finding(Verdict.WARN, "bulk: for 12:06:00")
 
 
 @pytest.mark.parametrize(

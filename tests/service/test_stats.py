@@ -141,5 +141,6 @@ def test_operators_get_both_on_their_command_line(system: System, ended: dict[st
         assert line in shown
     hours = json.loads(_run(commands, "stats", "repair", "--since", "2h", "--json"))["hours"]
     assert hours >= 1
+    assert json.loads(_run(commands, "stats", "repair", "--json"))["hours"] >= hours  # of the last 30 days
     assert json.loads(_run(commands, "stats", "--json"))["total"] == 4
     assert {scan.status for scan in system.all()} == {Status.CLEAN, Status.INFECTED, Status.REJECTED}

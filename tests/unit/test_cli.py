@@ -8,10 +8,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ops import cli
 from ops.cli import app
 from ops.cli.submit import _exit_code
 from ops.cli.system import seconds
 from ops.cli.tables import inert
+from worker.errors import ObjectMissing
 from worker.policy_file import PolicyFile
 from worker.settings import REPOSITORY
 
@@ -37,6 +39,21 @@ def test_hostile_names_move_no_cursor() -> None:
     assert inert("Ünï çödé 文件 😀") == "Ünï çödé 文件 😀"
 
 
+def test_nor_do_names_in_a_fault(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever writes to the store by themselves calls objects what they like."""
+
+    def failing() -> None:
+        raise ObjectMissing("s3://quarantine/incoming/x/\x1b]0;pwned\x07: not there\nsecond line")
+
+    monkeypatch.setattr(cli, "app", failing)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert capsys.readouterr().err == (
+        "lazaretto: s3://quarantine/incoming/x/\N{REPLACEMENT CHARACTER}]0;pwned\N{REPLACEMENT CHARACTER}: not there\n"
+        "second line\n"
+    )
+
+
 @pytest.mark.parametrize(("text", "value"), [("5s", 5), ("5", 5), ("1.5m", 90), ("2h", 7200), ("2d", 172800)])
 def test_periods(text: str, value: float) -> None:
     assert seconds(text) == value
@@ -45,6 +62,12 @@ def test_periods(text: str, value: float) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "-5s", "5w", "5 s"])
 def test_what_is_no_period_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="expected one like"):
+        seconds(text)
+
+
+@pytest.mark.parametrize("text", ["99999999d", "9" * 400 + "d"])
+def test_a_period_that_no_calendar_holds_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="at most 1000 years"):
         seconds(text)
 
 

@@ -72,6 +72,12 @@ def test_what_is_not_in_quarantine_any_more_is_deleted(status: Status) -> None:
     assert bytes_of(_scan(status), timedelta(days=30)).told.startswith("Deleted")
 
 
+def test_what_is_recalled_is_not_in_quarantine() -> None:
+    recalled = _scan(Status.SETTLING, promoted=Promoted("clean", "default/1/1-1", 9, SHA256, "image/png"))
+    recalled = replace(recalled, verdict=Status.INFECTED, finished_at=None)
+    assert bytes_of(recalled, timedelta(days=30)).told.startswith("In the clean bucket still")
+
+
 def test_only_images_made_anew_are_shown() -> None:
     made = Promoted("clean", "default/1/1-1", 9, "cd" * 32, "image/png")
     assert can_be_shown(_scan(promoted=made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,27 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ops.doctor import configuration, logs, secrets, transport, versions
+from ops.doctor import configuration, keys, logs, secrets, transport, versions
 from ops.doctor.check import Check, Finding, Verdict
 from ops.doctor.subject import Subject
+from ops.embedded.application import Api, bulk_worker, notifier, sweeper, worker
+from worker.services import Scope
 from worker.settings import REPOSITORY, Settings
 
 CHECKS: dict[str, Check] = {
     check.name: check for module in (configuration, secrets, logs, transport) for check in module.CHECKS
 }
+_VARIABLES = {"LAZARETTO_STOP_SECONDS": "1"}
+OURS = [
+    part.name
+    for part in (
+        Api("127.0.0.1", 8000, _VARIABLES),
+        worker(1, _VARIABLES),
+        bulk_worker(_VARIABLES),
+        notifier(_VARIABLES),
+        sweeper(_VARIABLES),
+    )
+]
 STRONG = "4c9d1e7a35f802b64c9d1e7a35f802b6"
 PRODUCTION = {"LAZARETTO_ENV": "production"}
 
@@ -97,11 +111,21 @@ def test_a_policy_that_takes_more_than_is_scanned_fails(tmp_path: Path) -> None:
     assert "3221225472 bytes" in finding.found
 
 
+def test_whoever_makes_a_key_as_told_can_do_with_it_all_that_operators_do() -> None:
+    """Looking takes `read`, and erasing `submit`."""
+    told = [check.mend for check in (*secrets.CHECKS, *keys.CHECKS)]
+    told += (REPOSITORY / "ops" / "runbook.md").read_text().splitlines()
+    commands = [each for each in told if "keys create" in each and "operate" in each]
+    assert len(commands) == 3
+    for each in commands:
+        assert set(re.findall(r"--scope (\w+)", each)) == {scope.value for scope in Scope}, each
+
+
 def test_webhooks_in_the_clear_are_dangerous(tmp_path: Path) -> None:
     assert _look("webhook-receivers").verdict is Verdict.NOT_APPLICABLE
     assert _look("webhook-receivers", **_policy(tmp_path, webhook_url='"https://a.example/"')).verdict is Verdict.OK
-    plain = _policy(tmp_path, webhook_url='"http://a.example/"')
-    assert _look("webhook-receivers", **plain) == Finding(Verdict.FAIL, "in the clear: http://a.example/")
+    plain = _policy(tmp_path, webhook_url='"http://a.example:8080/hooks/T0K3N?key=s3cr3t"')
+    assert _look("webhook-receivers", **plain) == Finding(Verdict.FAIL, "in the clear: http://a.example:8080")
     assert _look("webhook-receivers", {}, **plain).verdict is Verdict.WARN
 
 
@@ -144,6 +168,9 @@ def test_a_bootstrap_key_in_production_is_a_warning() -> None:
         ("api-tls", {}, {}, Verdict.INFO),
         ("api-tls", {"LAZARETTO_URL": "https://scan.example.org"}, {"host": "0.0.0.0"}, Verdict.OK),
         ("api-tls", {}, {"host": "0.0.0.0"}, Verdict.FAIL),
+        ("api-tls", {}, {"host": "::"}, Verdict.FAIL),
+        ("api-tls", {}, {"host": ""}, Verdict.FAIL),
+        ("api-tls", {}, {"host": "::1"}, Verdict.INFO),
         ("api-tls", {"LAZARETTO_URL": "http://scan.example.org"}, {}, Verdict.FAIL),
         ("store-tls", {}, {}, Verdict.OK),
         ("store-tls", {}, {"s3_public_url": "http://files.example.org"}, Verdict.FAIL),
@@ -153,6 +180,13 @@ def test_a_bootstrap_key_in_production_is_a_warning() -> None:
         ("inside-tls", {}, {"redis_url": SecretStr("rediss://:p@redis.example/0")}, Verdict.OK),
         ("inside-tls", {}, {"clamd": "tcp://clamd.example:3310"}, Verdict.WARN),
         ("inside-tls", {}, {"database_url": SecretStr("postgresql://u@db.example/d")}, Verdict.WARN),
+        ("inside-tls", {}, {"database_url": SecretStr("postgresql://u@[::ffff:10.0.0.1]/d")}, Verdict.WARN),
+        (
+            "inside-tls",
+            {},
+            {"database_url": SecretStr("postgresql:///d?host=db1.example&host=db2.example")},
+            Verdict.WARN,
+        ),
         ("inside-tls", {}, {"database_url": SecretStr("postgresql:///d?host=/run/postgresql")}, Verdict.OK),
         ("inside-tls", {}, {"database_url": SecretStr("postgresql://u@db.example/d?sslmode=verify-full")}, Verdict.OK),
     ],
@@ -161,6 +195,13 @@ def test_what_leaves_the_machine_in_the_clear(
     name: str, variables: dict[str, str], fields: dict[str, Any], verdict: Verdict
 ) -> None:
     assert _look(name, PRODUCTION | variables, **fields).verdict is verdict
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_log_of_every_process_is_looked_at(tmp_path: Path, name: str) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / f"{name}.log").write_text(STRONG)
+    assert _look("log-secrets", home=tmp_path).verdict is Verdict.FAIL
 
 
 def test_logs_are_json_and_hold_no_secret(tmp_path: Path) -> None:

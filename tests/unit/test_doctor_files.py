@@ -68,6 +68,16 @@ def test_what_is_open_to_others_is_named_with_its_mode(home: Path, look: Look, n
     assert str(home / file) in finding.found
 
 
+def test_a_link_is_followed_to_where_others_can_change_what_it_leads_to(home: Path, look: Look) -> None:
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    (home / "policy.toml").rename(elsewhere / "policy.toml")
+    (home / "policy.toml").symlink_to(elsewhere / "policy.toml")
+    assert look("policy-file").verdict is Verdict.OK
+    elsewhere.chmod(0o777)
+    assert look("policy-file") == Finding(Verdict.FAIL, f"others can change {elsewhere} (mode 777)")
+
+
 def test_an_env_file_beside_the_program_is_looked_at_too(home: Path, look: Look) -> None:
     (home / ".env").touch(0o644)
     assert look("secret-files") == Finding(Verdict.FAIL, ".env has mode 644")

@@ -20,12 +20,13 @@ from worker.store.tables import scans as table
 _FRESH = {"attempts": 0, "setbacks": 0, "error": None, "policy": None} | verdict_values(None)
 
 
-def retry(connection: Connection, scan: Scan, cause: Cause, *, bulk: bool) -> Scan | None:
+def retry(connection: Connection, scan: Scan, cause: Cause, *, bulk: bool, enqueued_at: datetime | None) -> Scan | None:
     """Back to the queue, with all its attempts before it; `tidy_at` stays, for whoever may still be writing.
 
-    None: it is not held any more, or has been decided anew.
+    `enqueued_at`: None leaves it to the sweeper to hand it over. Returns None where it is not held any more, or has
+    been decided anew.
     """
-    values = _FRESH | {"bulk": bulk, "enqueued_at": clock.now()}
+    values = _FRESH | {"bulk": bulk, "enqueued_at": enqueued_at}
     return scans.move(connection, scan.id, scan.status, Status.QUEUED, cause, _as_seen(scan), **values)
 
 

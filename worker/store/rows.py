@@ -25,9 +25,10 @@ def scan_from(row: RowMapping) -> Scan:
 
 
 def verdict_values(verdict: Verdict | None) -> dict[str, Any]:
-    """The columns that hold a verdict; None clears them."""
+    """The columns that hold a verdict; None clears them, but for the type, which is that of the same bytes still: what
+    has ended before goes on to be counted by it."""
     if verdict is None:
-        empty = dict.fromkeys(("verdict", "detected_type", "scanner", "promoted"))
+        empty = dict.fromkeys(("verdict", "scanner", "promoted"))
         return empty | {"reasons": [], "signatures": [], "held": False}
     return {
         "verdict": verdict.status.value,
