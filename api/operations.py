@@ -29,10 +29,16 @@ MOST = 10_000  # scans of one call
 _MOMENT = "2026-01-15T09:30:00Z"
 _PROBLEMS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
-Held = Literal[Status.FAILED, Status.UNSCANNABLE]
+Held = Literal["failed", "unscannable"]
+_Several = Annotated[list[Held], Field(max_length=len(HELD))]
 # Control characters, line breaks, and what hides text or turns its direction: an operator reads this, in terminals too.
 _UNSEEN = r"\u0000-\u001F\u007F-\u00A0\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202F\u205F-\u206F\uFEFF\uFFF9-\uFFFB"
 _WORDS = f"^ *[^ {_UNSEEN}][^{_UNSEEN}]*$"
+
+
+def _listed(status: object) -> object:
+    """One is as good as a list of one; whatever is wrong with it is said of it alone."""
+    return [status] if isinstance(status, str) else status
 
 
 class ReleaseRequest(BaseModel):
@@ -53,8 +59,8 @@ class RetryRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: Held | Annotated[list[Held], Field(max_length=len(HELD))] = Field(
-        [], description="In this state, or one of these; nothing means `failed`.", examples=[[Status.FAILED]]
+    status: Annotated[_Several, BeforeValidator(_listed, json_schema_input_type=Held | _Several)] = Field(
+        [], description="In this state, or one of these; nothing means `failed`.", examples=[["failed"]]
     )
     service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$", description="Of this service.", examples=["avatars"])
     reason: str | None = Field(
@@ -87,7 +93,7 @@ class RetryRequest(BaseModel):
 
     def filter(self) -> scans.Filter:
         """The same for the store."""
-        given = self.status if isinstance(self.status, list) else [self.status]
+        given = [Status(each) for each in self.status]
         statuses: Iterable[Status] = given or (sorted(HELD) if self.ids else [Status.FAILED])
         return scans.Filter(
             tuple(self.ids),

@@ -19,7 +19,7 @@ from api.views import EventPage, EventView, ScanPage
 from worker import media_types
 from worker.operations import Order
 from worker.scan import PROMOTED, Mover, Scan, Status
-from worker.services import Caller
+from worker.services import Caller, Scope
 from worker.store import events, listing, scans
 from worker.views import ScanView
 
@@ -214,7 +214,7 @@ def visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
         with parts.database.read() as connection:
             scan = scans.get(connection, scan_id)
     if scan is None or not caller.sees(scan.service):
-        expected = "the id of a scan of your own service"
+        expected = "the id of a scan" if Scope.OPERATE in caller.scopes else "the id of a scan of your own service"
         raise Problem(HTTPStatus.NOT_FOUND, "scan_not_found", f"There is no scan {scan_id!r}.", expected=expected)
     return scan
 

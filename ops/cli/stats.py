@@ -23,6 +23,7 @@ from worker.rollup import RollUps
 from worker.settings import load
 from worker.store.database import Database
 
+_MONTH = 30 * 86400.0  # seconds
 _MOST = 10  # of a kind that are shown; --json has all
 
 app = typer.Typer(help="What ended lately, and how things stand.", invoke_without_command=True)
@@ -76,8 +77,9 @@ def _waiting(queue: Mapping[str, Any]) -> str:
 
 @app.command("repair")
 def repair(
-    since: Annotated[float, typer.Option(parser=seconds, metavar="PERIOD", help="Ended within: 12h, 30d.")] = 30
-    * 86400.0,
+    since: Annotated[
+        float, typer.Option(parser=seconds, metavar="PERIOD", show_default="30d", help="Ended within: 12h, 30d.")
+    ] = _MONTH,
     as_json: Annotated[bool, typer.Option("--json", help="Print the number of hours as JSON.")] = False,
 ) -> None:
     """Count anew, from the events, what the sweeper has counted. Safe to repeat and to interrupt."""
