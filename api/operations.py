@@ -13,13 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from api.auth import Operator
 from api.direct_uploads import whole
 from api.once import OperatorsOnce, note_replay
+from api.orders import ordered
 from api.parts import PartsOf
 from api.problems import documented
 from api.scans import EXAMPLE_ID, EXAMPLE_SHA256, UUID, Moment, ScanId, visible
 from worker import clock
 from worker.operations import Operations, Order
-from worker.scan import HELD, Mover, Status
-from worker.services import Caller
+from worker.scan import HELD, Status
 from worker.store import scans
 from worker.views import ScanView
 
@@ -121,7 +121,7 @@ async def retry_scans(wanted: RetryRequest, request: Request, caller: Operator, 
     each is put back once, so that it takes no Idempotency-Key.
 
     Scope: `operate`."""
-    return await parts.in_store_thread(_retry_all, parts.operations, wanted, _order(request, caller))
+    return await parts.in_store_thread(_retry_all, parts.operations, wanted, ordered(request, caller))
 
 
 def _retry_all(operations: Operations, wanted: RetryRequest, order: Order) -> RetryAnswer:
@@ -141,7 +141,7 @@ def retry_scan(
     """Try a file again that is `failed` or `unscannable`, as if it had just come. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
     note_replay(response, claim)
-    return ScanView.of(parts.operations.retry(scan, _order(request, caller), claim))
+    return ScanView.of(parts.operations.retry(scan, ordered(request, caller), claim))
 
 
 @router.post("/{scan_id}/release", status_code=HTTPStatus.ACCEPTED, responses=_PROBLEMS)
@@ -157,8 +157,4 @@ def release_scan(
     """Promote a file that could not be proven clean, as it was uploaded. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
     note_replay(response, claim)
-    return ScanView.of(parts.operations.release(scan, _order(request, caller, wanted.reason.strip()), claim))
-
-
-def _order(request: Request, caller: Caller, reason: str | None = None) -> Order:
-    return Order(caller.actor, Mover.OPERATOR, request.state.request_id, reason)
+    return ScanView.of(parts.operations.release(scan, ordered(request, caller, wanted.reason.strip()), claim))

@@ -87,7 +87,8 @@ class Narrowing(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as fault:
-            raise BadFilter("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in fault.errors())) from fault
+            told = (f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in fault.errors())
+            raise BadFilter("; ".join(told)) from fault
 
     @property
     def filter(self) -> Filter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from lazaretto_client import Lazaretto
 from ops.cli import bulk
 from ops.cli.bulk import Tally
-from ops.cli.choice import AsJson, Choice, DryRun, Ids, Service, Since, Until, Yes
+from ops.cli.choice import AsJson, Choice, DryRun, Ids, Service, Since, Until, Yes, ago
 from ops.cli.client import connect
 from ops.cli.system import seconds
 
@@ -40,8 +39,7 @@ def rescan(
     Safe to repeat, also after an interruption: what is in line is not asked for again.
     Exit code 0: done; 1: not confirmed, or there is none; 2: not all could be.
     """
-    cutoff = None if older is None else datetime.now(UTC) - timedelta(seconds=older)
-    choice = Choice.of(ids, since=since, until=until, service=service, signatures_older_than=cutoff)
+    choice = Choice.of(ids, since=since, until=until, service=service, **ago(signatures_older_than=older))
     with connect() as lazaretto:
         if choice.ids:
             tally = Tally(len(choice.ids), dry_run)
