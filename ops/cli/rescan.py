@@ -13,20 +13,22 @@ from ops.cli.choice import AsJson, Choice, DryRun, Ids, Service, Since, Until, Y
 from ops.cli.client import connect
 from ops.cli.system import seconds
 
+Older = Annotated[
+    float | None,
+    typer.Option(
+        "--signatures-older-than",
+        parser=seconds,
+        metavar="PERIOD",
+        help="Last seen by signatures that are older, or of unknown age: 7d.",
+    ),
+]
+
 _WHAT = "in line to be looked at once more"
 
 
 def rescan(
     ids: Ids = None,
-    older: Annotated[
-        float | None,
-        typer.Option(
-            "--signatures-older-than",
-            parser=seconds,
-            metavar="PERIOD",
-            help="Last seen by signatures that are older, or of unknown age: 7d.",
-        ),
-    ] = None,
+    older: Older = None,
     service: Service = None,
     since: Since = None,
     until: Until = None,

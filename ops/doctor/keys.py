@@ -36,7 +36,8 @@ CHECKS = (
         name="operator-keys",
         what="keys that may release, erase and see everything",
         expected="each expires",
-        mend="lazaretto keys create SERVICE --scope operate --expires-in 90d, then lazaretto keys revoke PREFIX",
+        mend="lazaretto keys create SERVICE --scope operate --scope read --scope submit --expires-in 90d, then "
+        "lazaretto keys revoke PREFIX",
         look=_operators,
     ),
     Check(

@@ -77,7 +77,8 @@ CHECKS = (
         name="bootstrap-key",
         what=_BOOTSTRAP,
         expected="not set in production, once operators have keys of their own",
-        mend="lazaretto keys create SERVICE --scope operate, unset it, lazaretto keys revoke its prefix",
+        mend="lazaretto keys create SERVICE --scope operate --scope read --scope submit, unset it, "
+        "lazaretto keys revoke its prefix",
         look=_bootstrap_key,
     ),
 )
