@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from worker import clock
+from worker.adapters.task_queue import BULK, SCANS
 from worker.scan import HELD, PENDING, Status
 from worker.statistics import Now, Outcomes, Slot, Waiting
 from worker.store import rollups, standing
@@ -17,7 +18,7 @@ from worker.store.database import Database
 from worker.tally import Tally
 
 LONGEST = timedelta(days=31)  # that may be asked for; hours are kept a little longer
-SCANS, BULK, RESCANS = "scans", "bulk", "rescans"  # the queues
+RESCANS = "rescans"  # these wait in a table, for room in `BULK`
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _FINE = timedelta(days=3)  # up to here in steps of an hour
 _Steps = list[tuple[datetime, Tally]]
