@@ -16,7 +16,7 @@ from api.once import OperatorsOnce, note_replay
 from api.orders import ordered
 from api.parts import PartsOf
 from api.problems import documented
-from api.scans import EXAMPLE_ID, EXAMPLE_SHA256, UUID, Moment, ScanId, visible
+from api.scans import EXAMPLE_ID, EXAMPLE_SHA256, SHA256, UUID, Moment, ScanId, visible
 from worker import clock
 from worker.operations import Operations, Order
 from worker.scan import HELD, Status
@@ -70,7 +70,7 @@ class RetryRequest(BaseModel):
         examples=["scanner_failed"],
     )
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
+        None, pattern=SHA256, description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
     )
     since: Moment | None = Field(None, description="Arrived at this moment or later.", examples=[_MOMENT])
     until: Moment | None = Field(None, description="Arrived before this moment.", examples=[_MOMENT])
