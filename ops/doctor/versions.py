@@ -69,7 +69,14 @@ PARSERS = (
     Parser("Pillow", _pillow, "13.0.0", "CVE-2026-96639: writes beyond the buffer of a former frame"),
     Parser("libarchive", _libarchive, "3.8.8", "CVE-2026-14164: double free in its RAR5 reader", distribution=True),
     Parser("libmagic", _libmagic, "5.38", "CVE-2019-18218: heap overflow in its CDF parser", distribution=True),
-    Parser("Redis", server_version, "8.2.2", "CVE-2025-49844: code out of its scripts", distribution=True, mend=_SERVER),
+    Parser(
+        "Redis",
+        server_version,
+        "8.2.2",
+        "CVE-2025-49844: scripts that run code of their own",
+        distribution=True,
+        mend=_SERVER,
+    ),
 )
 
 
