@@ -24,7 +24,7 @@ Every error is a problem (RFC 9457): `code` is for programs, `expected` says wha
 TAGS = [
     {"name": "uploads", "description": "Files come in."},
     {"name": "scans", "description": "What became of them, and the way to what was promoted."},
-    {"name": "operations", "description": "What operators do about those that are held."},
+    {"name": "operations", "description": "What operators do about files that are held, or were promoted."},
     {"name": "statistics", "description": "How many, how fast, and how things stand."},
     {"name": "webhooks", "description": "What services are told, where their policy names a URL."},
     {"name": "health", "description": "For load balancers and monitoring; no key is needed."},

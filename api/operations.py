@@ -13,13 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from api.auth import Operator
 from api.direct_uploads import whole
 from api.once import OperatorsOnce, note_replay
+from api.orders import ordered
 from api.parts import PartsOf
 from api.problems import documented
-from api.scans import EXAMPLE_ID, EXAMPLE_SHA256, UUID, Moment, ScanId, visible
+from api.scans import EXAMPLE_ID, EXAMPLE_SHA256, SHA256, UUID, Moment, ScanId, visible
 from worker import clock
 from worker.operations import Operations, Order
-from worker.scan import HELD, Mover, Status
-from worker.services import Caller
+from worker.scan import HELD, Status
 from worker.store import scans
 from worker.views import ScanView
 
@@ -29,10 +29,16 @@ MOST = 10_000  # scans of one call
 _MOMENT = "2026-01-15T09:30:00Z"
 _PROBLEMS = documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
-Held = Literal[Status.FAILED, Status.UNSCANNABLE]
+Held = Literal["failed", "unscannable"]
+_Several = Annotated[list[Held], Field(max_length=len(HELD))]
 # Control characters, line breaks, and what hides text or turns its direction: an operator reads this, in terminals too.
 _UNSEEN = r"\u0000-\u001F\u007F-\u00A0\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202F\u205F-\u206F\uFEFF\uFFF9-\uFFFB"
 _WORDS = f"^ *[^ {_UNSEEN}][^{_UNSEEN}]*$"
+
+
+def _listed(status: object) -> object:
+    """One is as good as a list of one; whatever is wrong with it is said of it alone."""
+    return [status] if isinstance(status, str) else status
 
 
 class ReleaseRequest(BaseModel):
@@ -53,8 +59,8 @@ class RetryRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: Held | Annotated[list[Held], Field(max_length=len(HELD))] = Field(
-        [], description="In this state, or one of these; nothing means `failed`.", examples=[[Status.FAILED]]
+    status: Annotated[_Several, BeforeValidator(_listed, json_schema_input_type=Held | _Several)] = Field(
+        [], description="In this state, or one of these; nothing means `failed`.", examples=[["failed"]]
     )
     service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$", description="Of this service.", examples=["avatars"])
     reason: str | None = Field(
@@ -64,7 +70,7 @@ class RetryRequest(BaseModel):
         examples=["scanner_failed"],
     )
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
+        None, pattern=SHA256, description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
     )
     since: Moment | None = Field(None, description="Arrived at this moment or later.", examples=[_MOMENT])
     until: Moment | None = Field(None, description="Arrived before this moment.", examples=[_MOMENT])
@@ -87,7 +93,7 @@ class RetryRequest(BaseModel):
 
     def filter(self) -> scans.Filter:
         """The same for the store."""
-        given = self.status if isinstance(self.status, list) else [self.status]
+        given = [Status(each) for each in self.status]
         statuses: Iterable[Status] = given or (sorted(HELD) if self.ids else [Status.FAILED])
         return scans.Filter(
             tuple(self.ids),
@@ -115,7 +121,7 @@ async def retry_scans(wanted: RetryRequest, request: Request, caller: Operator, 
     each is put back once, so that it takes no Idempotency-Key.
 
     Scope: `operate`."""
-    return await parts.in_store_thread(_retry_all, parts.operations, wanted, _order(request, caller))
+    return await parts.in_store_thread(_retry_all, parts.operations, wanted, ordered(request, caller))
 
 
 def _retry_all(operations: Operations, wanted: RetryRequest, order: Order) -> RetryAnswer:
@@ -135,7 +141,7 @@ def retry_scan(
     """Try a file again that is `failed` or `unscannable`, as if it had just come. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
     note_replay(response, claim)
-    return ScanView.of(parts.operations.retry(scan, _order(request, caller), claim))
+    return ScanView.of(parts.operations.retry(scan, ordered(request, caller), claim))
 
 
 @router.post("/{scan_id}/release", status_code=HTTPStatus.ACCEPTED, responses=_PROBLEMS)
@@ -151,8 +157,4 @@ def release_scan(
     """Promote a file that could not be proven clean, as it was uploaded. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
     note_replay(response, claim)
-    return ScanView.of(parts.operations.release(scan, _order(request, caller, wanted.reason.strip()), claim))
-
-
-def _order(request: Request, caller: Caller, reason: str | None = None) -> Order:
-    return Order(caller.actor, Mover.OPERATOR, request.state.request_id, reason)
+    return ScanView.of(parts.operations.release(scan, ordered(request, caller, wanted.reason.strip()), claim))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -137,9 +137,17 @@ async def _invalid(request: Request, fault: Exception) -> Response:
         detail = f"The body is {kind!r}." if kind else "The body is of no type."
         status, expected = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body of type application/json"
         return _answer(request, Problem(status, "unsupported_media_type", detail, expected=expected))
-    detail = f"Not as it should be: {', '.join(_place(each['loc']) for each in fault.errors())}."
-    expected = "; ".join(f"{_place(each['loc'])}: {each['msg']}" for each in fault.errors())
+    told = {_place(each["loc"]): _wanted(each) for each in fault.errors()}
+    detail = f"Not as it should be: {', '.join(told)}."
+    expected = "; ".join(f"{place}: {what}" for place, what in told.items())
     return _answer(request, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, expected=expected))
+
+
+def _wanted(fault: Mapping[str, Any]) -> str:
+    """In pydantic's words, but for what these leave open."""
+    if fault["type"] == "extra_forbidden":
+        return "nothing of this name; the documentation at /docs lists what there is"
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _place(location: Sequence[int | str]) -> str:

@@ -11,13 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from api.auth import Operator
 from api.direct_uploads import whole
 from api.once import OperatorsOnce, note_replay
+from api.orders import ordered
 from api.parts import PartsOf
 from api.problems import documented
 from api.scans import EXAMPLE_ID, UUID, Moment, ScanId, visible
-from worker.operations import Order
 from worker.rescans import MOST
-from worker.scan import Mover
-from worker.services import Caller
 from worker.store.rescans import Wanted
 from worker.views import ScanView
 
@@ -72,7 +70,7 @@ async def rescan_scans(wanted: RescanRequest, request: Request, caller: Operator
     if wanted.dry_run:
         found = await parts.in_thread(parts.rescans.count, wanted.wanted(), most=wanted.limit, after=after)
     else:
-        order = _order(request, caller)
+        order = ordered(request, caller)
         found = await parts.in_thread(parts.rescans.ask_all, wanted.wanted(), order, most=wanted.limit, after=after)
     return RescanAnswer(count=found.count, next_cursor=found.last, dry_run=wanted.dry_run)
 
@@ -89,8 +87,4 @@ def rescan_scan(
     next decision is `infected`. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
     note_replay(response, claim)
-    return ScanView.of(parts.rescans.ask(scan, _order(request, caller), claim))
-
-
-def _order(request: Request, caller: Caller) -> Order:
-    return Order(caller.actor, Mover.OPERATOR, request.state.request_id)
+    return ScanView.of(parts.rescans.ask(scan, ordered(request, caller), claim))

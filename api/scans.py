@@ -19,7 +19,7 @@ from api.views import EventPage, EventView, ScanPage
 from worker import media_types
 from worker.operations import Order
 from worker.scan import PROMOTED, Mover, Scan, Status
-from worker.services import Caller
+from worker.services import Caller, Scope
 from worker.store import events, listing, scans
 from worker.views import ScanView
 
@@ -28,6 +28,7 @@ router = APIRouter(prefix="/v1/scans", tags=["scans"])
 EXAMPLE_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
 EXAMPLE_ID = "0199c3d2-7c1f-7a52-9b1e-4d5f60718293"
 ScanId = Annotated[str, Path(max_length=64, description="The scan's id.", examples=[EXAMPLE_ID])]
+SHA256 = "^[0-9a-f]{64}$"
 UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _LONGEST_NAME = 150  # characters of a download's name; file systems take 255 bytes
 _FIRST_YEAR, _LAST_YEAR = 1971, 9998
@@ -77,7 +78,7 @@ class ListQuery(BaseModel):
     )
     service: str | None = Field(None, pattern=r"^[\w.-]{1,64}$", description="Of this service.", examples=["avatars"])
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
+        None, pattern=SHA256, description="Of this very content, in hex.", examples=[EXAMPLE_SHA256]
     )
     since: Moment | None = Field(None, description="Arrived at this moment or later.")
     until: Moment | None = Field(None, description="Arrived before this moment.")
@@ -207,14 +208,19 @@ def get_content(scan_id: ScanId, caller: Reader, parts: PartsOf) -> RedirectResp
     return RedirectResponse(url, HTTPStatus.TEMPORARY_REDIRECT, headers={"Cache-Control": "no-store"})
 
 
+def on_record(parts: Parts, scan_id: str) -> Scan | None:
+    """The scan, whosever it is; what is no id at all does not get as far as the database."""
+    if not re.fullmatch(UUID, scan_id):
+        return None
+    with parts.database.read() as connection:
+        return scans.get(connection, scan_id)
+
+
 def visible(parts: Parts, caller: Caller, scan_id: str) -> Scan:
     """The scan, if this caller may know of it. To another service it does not exist."""
-    scan = None
-    if re.fullmatch(UUID, scan_id):
-        with parts.database.read() as connection:
-            scan = scans.get(connection, scan_id)
+    scan = on_record(parts, scan_id)
     if scan is None or not caller.sees(scan.service):
-        expected = "the id of a scan of your own service"
+        expected = "the id of a scan" if Scope.OPERATE in caller.scopes else "the id of a scan of your own service"
         raise Problem(HTTPStatus.NOT_FOUND, "scan_not_found", f"There is no scan {scan_id!r}.", expected=expected)
     return scan
 

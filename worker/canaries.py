@@ -1,4 +1,5 @@
-"""Files that every scanner must flag before it is trusted with work. Made at run time, never committed."""
+"""What every scanner must show before it is trusted with work: it flags these files, which are made at run time and
+never committed, and takes streams as large as uploads may be."""
 
 from __future__ import annotations
 
@@ -9,6 +10,11 @@ import zipfile
 from collections.abc import Callable
 from typing import NamedTuple
 
+from worker.adapters.clamd import Endpoint
+from worker.errors import ScannerUnavailable
+from worker.scratch import Scratch
+
+_SECONDS = 30.0  # the longest a canary may take; they are small
 NESTING = 64  # deeper than any sensible MaxRecursion
 
 
@@ -55,3 +61,26 @@ CANARIES = (
     Canary("an encrypted zip", encrypted_zip, ("Heuristics.Encrypted",)),
     Canary("a zip nested too deep", nested_zip, ("Heuristics.Limits.Exceeded",)),
 )
+
+
+def fly_canaries(endpoint: Endpoint) -> None:
+    """Raises `ScannerUnavailable` for a blind scanner, and what `Endpoint.scan` raises."""
+    for canary in CANARIES:
+        data = canary.data()
+        with Scratch(len(data), memory_limit=len(data), directory=None) as file:
+            file.write(data)
+            file.freeze()
+            found = endpoint.scan(file.descriptor, _SECONDS).found
+        if found is None or not found.startswith(canary.expected):
+            raise ScannerUnavailable(
+                f"{endpoint.address} said {found or 'OK'} to {canary.what}, expected {' or '.join(canary.expected)}"
+            )
+
+
+def check_reach(endpoint: Endpoint, largest: int) -> None:
+    """Before it costs a service a file that its policy takes. Raises `ScannerUnavailable`."""
+    if not endpoint.takes(largest, _SECONDS):
+        raise ScannerUnavailable(
+            f"{endpoint.address} takes no stream of {largest} bytes, expected a StreamMaxLength of at least the "
+            "policy's largest max_size"
+        )

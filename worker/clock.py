@@ -27,6 +27,16 @@ def follow(ask: Callable[[], datetime]) -> timedelta:
     return _ahead
 
 
+def hour_of(moment: datetime) -> datetime:
+    """The beginning of its hour, in UTC."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(moment: datetime) -> datetime:
+    """The beginning of its day, in UTC."""
+    return hour_of(moment).replace(hour=0)
+
+
 def elapsed() -> float:
     """Seconds since some moment, on this machine; they go on while it sleeps, as Python's monotonic ones do not."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from worker import clock
 from worker.store import rollups
@@ -44,28 +44,28 @@ class RollUps:
 
     def repair(self, since: datetime) -> Generator[tuple[datetime, datetime], None, None]:
         """Count everything anew since then. Yields, after each hour, which it was and where it will end."""
-        first, last = self._first(since), _hour(clock.now())
+        first, last = self._first(since), clock.hour_of(clock.now())
         for at in _steps(first, last, HOUR):
             self._count(at)
             yield at, last
         with self._database.read() as connection:
             done = rollups.until(connection, rollups.DAY)
-        for at in _steps(_day(first), done - DAY, DAY):
+        for at in _steps(clock.day_of(first), done - DAY, DAY):
             self._sum_up(at)
 
     def _first(self, since: datetime) -> datetime:
         """The first hour of a day for which there is, or should be, anything."""
         with self._database.read() as connection:
             known = (rollups.next_end(connection, since), rollups.next_hour(connection, since))
-        return _day(min((each for each in known if each), default=clock.now()))
+        return clock.day_of(min((each for each in known if each), default=clock.now()))
 
     def _close_next(self) -> bool:
         """The next hour that is over and in which something ended. False: there is none."""
-        over = _hour(clock.now() - _GRACE)
+        over = clock.hour_of(clock.now() - _GRACE)
         with self._database.read() as connection:
             done = rollups.until(connection, rollups.HOUR)
             found = rollups.next_end(connection, done) if done < over else None
-        at = min(_hour(found), over) if found else over
+        at = min(clock.hour_of(found), over) if found else over
         if at < over:
             return self._count(at, done)
         if done < over:
@@ -76,7 +76,7 @@ class RollUps:
     def _count_open(self) -> None:
         """Hours in which something may still end, or be committed."""
         now = clock.now()
-        for at in _steps(_hour(now - _GRACE), _hour(now), HOUR):
+        for at in _steps(clock.hour_of(now - _GRACE), clock.hour_of(now), HOUR):
             self._count(at)
 
     def _count(self, at: datetime, done: datetime | None = None) -> bool:
@@ -100,9 +100,9 @@ class RollUps:
         while True:
             with self._database.read() as connection:
                 done = rollups.until(connection, rollups.DAY)
-                over = _day(rollups.until(connection, rollups.HOUR))
+                over = clock.day_of(rollups.until(connection, rollups.HOUR))
                 found = rollups.next_hour(connection, done) if done < over else None
-            at = min(_day(found), over) if found else over
+            at = min(clock.day_of(found), over) if found else over
             if done >= over:
                 return
             if at < over:
@@ -122,17 +122,9 @@ class RollUps:
 
     def _forget(self) -> None:
         with self._database.read() as connection:
-            before = min(_day(clock.now() - HOURS_KEPT), rollups.until(connection, rollups.DAY))
+            before = min(clock.day_of(clock.now() - HOURS_KEPT), rollups.until(connection, rollups.DAY))
         with self._database.write() as connection:
             rollups.forget(connection, before, _FORGOTTEN)
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _day(moment: datetime) -> datetime:
-    return _hour(moment).replace(hour=0)
 
 
 def _steps(first: datetime, last: datetime, step: timedelta) -> Iterator[datetime]:

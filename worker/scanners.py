@@ -16,17 +16,15 @@ from datetime import timedelta
 
 from worker import clock, telemetry
 from worker.adapters.clamd import Endpoint, Reply, Version
-from worker.canaries import CANARIES
+from worker.canaries import check_reach, fly_canaries
 from worker.errors import DatabaseUnavailable, ScannerFailed, ScannerUnavailable, Transient
 from worker.scan import Reason, ReasonCode, ScannerInfo
-from worker.scratch import Scratch
 from worker.store import scanners as stored
 from worker.store.database import Database
 from worker.telemetry import Log
 
 LARGEST = 2**31 - 3  # bytes; the largest file that ClamAV looks into: what its MaxFileSize is cut down to
 _RETRY_SECONDS = 5.0  # between looks at a scanner that is not trusted
-_CANARY_SECONDS = 30.0  # the longest a canary may take; they are small
 # What ClamAV calls what it does not unpack: dictionaries of more than 1 GiB, entries that lie in one another.
 _BEYOND_LIMITS = ("Heuristics.Limits.Exceeded", "Heuristics.XZ.DicSizeLimit", "Heuristics.Zip.OverlappingFiles")
 _VERSION_SECONDS = 5.0  # how long a version may be remembered: signatures change while we work
@@ -114,18 +112,18 @@ class Scanners:
             endpoint.interrupt()
 
     def watch(self) -> None:
-        """Look at every scanner now and regularly, until `close`; what is found goes on record. For a thread."""
+        """Look at every scanner now and regularly, and soon at one that is not trusted, whoever found out, until
+        `close`; what is found goes on record. For a thread."""
         pause = 0.0
         while not self._stop.wait(pause):
-            pause = self._canary_seconds / 2
-            for endpoint in self._endpoints:
+            pause = min(_RETRY_SECONDS, self._canary_seconds / 2)
+            for endpoint in filter(self._is_due, self._endpoints):
                 try:
                     self._inspect(endpoint)
                 except ScannerUnavailable:
-                    pause = _RETRY_SECONDS
+                    pass  # which is on record
                 except Exception as fault:  # noqa: BLE001 - the watch must go on, whatever it sees
                     telemetry.alarm(Log.SCANNER_UNREPORTED, scanner=endpoint.address, exc_info=fault)
-                    pause = _RETRY_SECONDS
 
     def close(self) -> None:
         self._stop.set()
@@ -142,12 +140,16 @@ class Scanners:
                 trust.version_until = time.monotonic() + _VERSION_SECONDS
             return trust.info
 
+    def _is_due(self, endpoint: Endpoint) -> bool:
+        """Not trusted, or last looked at so long ago that it should be looked at before anybody waits for that."""
+        return time.monotonic() >= self._trust[endpoint.address].until - self._canary_seconds / 2
+
     def _present(self, endpoint: Endpoint) -> ScannerInfo:
         """Its version now. Raises `ScannerUnavailable`: no file was given to it yet, so none is to blame."""
         try:
             return self._described(endpoint.version())
-        except ScannerFailed as fault:
-            raise ScannerUnavailable(fault.message) from fault
+        except Transient as fault:
+            raise self._refused(endpoint, fault) from fault
 
     def _distrust(self, endpoint: Endpoint) -> None:
         self._trust[endpoint.address].until = 0.0
@@ -159,15 +161,19 @@ class Scanners:
             fly_canaries(endpoint)
             check_reach(endpoint, min(self._largest(), LARGEST))
         except Transient as fault:
-            self._distrust(endpoint)
-            self._report(endpoint, None, fault.message)
-            self._trust[endpoint.address].refused_until = time.monotonic() + _RETRY_SECONDS
-            raise ScannerUnavailable(fault.message) from fault
+            raise self._refused(endpoint, fault) from fault
         now, trust = time.monotonic(), self._trust[endpoint.address]
         trust.info, trust.until, trust.version_until = info, now + self._canary_seconds, now + _VERSION_SECONDS
         trust.refused_until = 0.0
         self._report(endpoint, info, "development signatures" if info.development else f"signatures {info.database}")
         return info
+
+    def _refused(self, endpoint: Endpoint, fault: Transient) -> ScannerUnavailable:
+        """On record at once: operators must not read `trusted` while scans wait for it."""
+        self._distrust(endpoint)
+        self._report(endpoint, None, fault.message)
+        self._trust[endpoint.address].refused_until = time.monotonic() + _RETRY_SECONDS
+        return ScannerUnavailable(fault.message)
 
     def _described(self, version: Version) -> ScannerInfo:
         if version.database is None and not self._development_allowed:
@@ -207,28 +213,6 @@ class Scanners:
             telemetry.say(Log.SCANNER_TRUSTED, scanner=endpoint.address, engine=info.engine, detail=detail)
         else:
             telemetry.alarm(Log.SCANNER_REFUSED, scanner=endpoint.address, error=detail)
-
-
-def fly_canaries(endpoint: Endpoint) -> None:
-    for canary in CANARIES:
-        data = canary.data()
-        with Scratch(len(data), memory_limit=len(data), directory=None) as file:
-            file.write(data)
-            file.freeze()
-            found = endpoint.scan(file.descriptor, _CANARY_SECONDS).found
-        if found is None or not found.startswith(canary.expected):
-            raise ScannerUnavailable(
-                f"{endpoint.address} said {found or 'OK'} to {canary.what}, expected {' or '.join(canary.expected)}"
-            )
-
-
-def check_reach(endpoint: Endpoint, largest: int) -> None:
-    """Before it costs a service a file that its policy takes."""
-    if not endpoint.takes(largest, _CANARY_SECONDS):
-        raise ScannerUnavailable(
-            f"{endpoint.address} takes no stream of {largest} bytes, expected a StreamMaxLength of at least the "
-            "policy's largest max_size"
-        )
 
 
 def _meaning(reply: Reply, info: ScannerInfo) -> Examination:

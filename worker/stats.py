@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from worker import clock
+from worker.adapters.task_queue import BULK, SCANS
 from worker.scan import HELD, PENDING, Status
 from worker.statistics import Now, Outcomes, Slot, Waiting
 from worker.store import rollups, standing
@@ -17,7 +18,7 @@ from worker.store.database import Database
 from worker.tally import Tally
 
 LONGEST = timedelta(days=31)  # that may be asked for; hours are kept a little longer
-SCANS, BULK, RESCANS = "scans", "bulk", "rescans"  # the queues
+RESCANS = "rescans"  # these wait in a table, for room in `BULK`
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _FINE = timedelta(days=3)  # up to here in steps of an hour
 _Steps = list[tuple[datetime, Tally]]
@@ -37,7 +38,7 @@ class Stats:
     def outcomes(self, begin: datetime, end: datetime, service: str | None = None) -> Outcomes:
         """What ended from the beginning of the hour that `begin` lies in until the end of that of `end`; of a service,
         or of all. What has ended just now is counted a few seconds later, by the sweeper."""
-        first, last = _hour(begin), _hour(end - timedelta.resolution) + _HOUR
+        first, last = clock.hour_of(begin), clock.hour_of(end - timedelta.resolution) + _HOUR
         with self._database.read() as connection:
             steps = list(_read(connection, _key(service), first, last))
         total = Tally()
@@ -87,8 +88,8 @@ def _queue(name: str, pending: list[standing.Pending], *, bulk: bool) -> Waiting
 
 def _read(connection: Connection, service: str, first: datetime, last: datetime) -> Iterator[tuple[datetime, Tally]]:
     """Whole days from where they are summed up, and hours before and after."""
-    done = min(_day(last), rollups.until(connection, rollups.DAY))
-    whole = _day(first + _DAY - timedelta.resolution)
+    done = min(clock.day_of(last), rollups.until(connection, rollups.DAY))
+    whole = clock.day_of(first + _DAY - timedelta.resolution)
     parts: list[tuple[str, datetime, datetime]] = [(rollups.HOUR, first, last)]
     if whole < done:
         parts = [(rollups.HOUR, first, whole), (rollups.DAY, whole, done), (rollups.HOUR, done, last)]
@@ -99,7 +100,7 @@ def _read(connection: Connection, service: str, first: datetime, last: datetime)
 
 def _slots(steps: _Steps, first: datetime, last: datetime) -> tuple[Slot, ...]:
     """Every step of the time line, also those in which nothing ended."""
-    width, begin_of = (_HOUR, _hour) if last - first <= _FINE else (_DAY, _day)
+    width, begin_of = (_HOUR, clock.hour_of) if last - first <= _FINE else (_DAY, clock.day_of)
     counts = {at: Counter[str]() for at in _line(begin_of(first), last, width)}
     for at, tally in steps:
         counts[begin_of(at)].update(tally.statuses)
@@ -110,11 +111,3 @@ def _line(first: datetime, last: datetime, width: timedelta) -> Iterator[datetim
     while first < last:
         yield first
         first += width
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _day(moment: datetime) -> datetime:
-    return _hour(moment).replace(hour=0)

@@ -16,10 +16,11 @@ from api.dashboard.lookup import find
 from api.dashboard.pages import page
 from api.dashboard.scan_page import show
 from api.dashboard.session import Confirmed, Session, SignedIn
+from api.orders import ordered
 from api.parts import Parts, PartsOf
 from worker.errors import Internal, LazarettoError, NothingHeld, WrongStatus
 from worker.operations import Order
-from worker.scan import Mover, Scan, Status
+from worker.scan import Scan, Status
 
 router = APIRouter(include_in_schema=False)
 LONGEST_REASON = 1000  # characters
@@ -89,7 +90,7 @@ async def _done(
     try:
         if scan.decision != decision:
             raise WrongStatus("The scan has been decided anew since this page was loaded.")
-        order = Order(session.caller.actor, Mover.OPERATOR, request.state.request_id, reason)
+        order = ordered(request, session.caller, reason)
         await parts.in_store_thread(act, scan, order)
     except LazarettoError as fault:
         status, told = _told(fault)

@@ -18,12 +18,12 @@ from api.dashboard.narrowing import BadFilter, Narrowing
 from api.dashboard.pages import page
 from api.dashboard.session import CSRF_FIELD, Confirmed, SignedIn
 from api.dashboard.whereabouts import LABELS
+from api.orders import ordered
 from api.parts import Parts, PartsOf
 from api.problems import Problem
 from api.scans import in_our_time
 from worker import clock
 from worker.operations import Order
-from worker.scan import Mover
 from worker.store.scans import Filter
 
 router = APIRouter(include_in_schema=False)
@@ -70,7 +70,7 @@ async def retry(request: Request, session: Confirmed, parts: PartsOf) -> Respons
         run = Run.model_validate({name: form.get(name) for name in Run.model_fields})
     except (BadFilter, ValidationError) as fault:
         raise _bad(fault) from fault
-    order = Order(session.caller.actor, Mover.OPERATOR, request.state.request_id)
+    order = ordered(request, session.caller)
     done, left = await parts.in_thread(_put_back, parts, asked.filter, order, run.begun)
     run = run.further(done)
     left = left if done else 0  # what is left has been taken by others, who have it now

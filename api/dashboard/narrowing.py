@@ -11,13 +11,11 @@ from urllib.parse import urlencode
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.datastructures import ImmutableMultiDict
 
-from api.scans import in_our_time
+from api.scans import SHA256, UUID, in_our_time
 from worker import clock
 from worker.scan import Status
 from worker.store.scans import Filter
 
-UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-SHA256 = r"[0-9a-f]{64}"
 LONGEST_TEXT = 4096  # characters, as of the longest name
 _MOST_IDS = 200
 _SEVERAL = ("id", "status")
@@ -59,17 +57,17 @@ class Narrowing(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     q: _Text | None = None
-    id: tuple[Annotated[str, Field(pattern=f"^{UUID}$")], ...] = Field((), max_length=_MOST_IDS)
+    id: tuple[Annotated[str, Field(pattern=UUID)], ...] = Field((), max_length=_MOST_IDS)
     status: tuple[Status, ...] = ()
     service: _Text | None = None
     reason: _Text | None = None
     signature: _Text | None = None
     type: _Text | None = None
     name: _Text | None = None
-    sha256: Annotated[str, Field(pattern=f"^{SHA256}$")] | None = None
+    sha256: Annotated[str, Field(pattern=SHA256)] | None = None
     since: _Moment | None = None
     until: _Moment | None = None
-    cursor: Annotated[str, Field(pattern=f"^{UUID}$")] | None = None
+    cursor: Annotated[str, Field(pattern=UUID)] | None = None
 
     @classmethod
     def read(cls, given: ImmutableMultiDict[str, Any], besides: frozenset[str] = frozenset()) -> Self:
@@ -87,7 +85,8 @@ class Narrowing(BaseModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as fault:
-            raise BadFilter("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in fault.errors())) from fault
+            told = (f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in fault.errors())
+            raise BadFilter("; ".join(told)) from fault
 
     @property
     def filter(self) -> Filter:

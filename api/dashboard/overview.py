@@ -15,7 +15,6 @@ from api.dashboard.pages import page
 from api.dashboard.session import SignedIn
 from api.dashboard.whereabouts import LABELS
 from api.parts import Parts, PartsOf
-from worker.stats import Stats
 from worker.store import scans, services
 
 router = APIRouter(include_in_schema=False)
@@ -33,8 +32,7 @@ def overview(
     known = _services(parts)
     if service and service not in known:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such service")
-    stats = Stats(parts.database)
-    outcomes = stats.lately(window.length, service or None)
+    outcomes = parts.stats.lately(window.length, service or None)
     return page(
         request,
         "overview.html",
@@ -43,7 +41,7 @@ def overview(
         service=service,
         services=known,
         outcomes=outcomes,
-        now=stats.now(service or None),
+        now=parts.stats.now(service or None),
         scanners=scanners_seen(parts),
         is_new=not outcomes.total and _has_no_scan(parts),
         figures=figures,

@@ -21,6 +21,7 @@ from worker.store import delivery_log, events, rescans
 
 router = APIRouter(include_in_schema=False)
 _QUICK, _SLOW = 1, 10  # seconds after which the page looks again: while something goes on, and once it has ended
+_DONE_WITH = frozenset({Status.RELEASED, Status.EXPIRED, Status.ERASED})  # nothing is left to decide upon
 _DELIVERIES = 20  # that are shown: one for each decision
 
 
@@ -40,37 +41,36 @@ def show(
 ) -> Response:
     """The page of a scan, as it stands now; `fault` says what could not be done."""
     scan = find(parts, scan_id)
-    with parts.database.read() as connection:
-        story = timeline.of(events.of(connection, scan.id))
-        rescan = rescans.get(connection, scan.id)
-        deliveries = delivery_log.page(connection, delivery_log.Wanted(scan_id=scan.id), _DELIVERIES)
-    retention = parts.policies.of(scan.service).retention
-    known = {
-        "scan": scan,
-        "fault": fault,
+    recorded = _recorded(parts, scan)
+    possible = _possible(scan, is_rescanned=bool(recorded["rescan"]))
+    told = {"scan": scan, "fault": fault, "names": LABELS, "words": words}
+    return page(request, "scan.html", session, status, **told, **_meaning(parts, scan), **recorded, **possible)
+
+
+def _meaning(parts: Parts, scan: Scan) -> dict[str, Any]:
+    """What its record comes to, in words."""
+    return {
         "label": label(scan),
-        "names": LABELS,
         "why": _why(scan),
+        "advise": scan.status not in _DONE_WITH,
         "promoted": scan.status in PROMOTED,
         "sentence": SENTENCES[scan.status],
-        "words": words,
-        "place": bytes_of(scan, retention),
-        "story": story,
-        "rescan": rescan,
-        "seconds": _QUICK if rescan or not scan.status.ended else _SLOW,
-        "deliveries": deliveries,
+        "place": bytes_of(scan, parts.policies.of(scan.service).retention),
         "metadata": legible_json(scan.metadata),
         "picture": can_be_shown(scan),
     }
-    return page(
-        request,
-        "scan.html",
-        session,
-        status,
-        **known,
-        **_possible(scan),
-        can_rescan=scan.status in PROMOTED and not rescan,
-    )
+
+
+def _recorded(parts: Parts, scan: Scan) -> dict[str, Any]:
+    """What else there is about it, and how soon that may have changed."""
+    with parts.database.read() as connection:
+        rescan = rescans.get(connection, scan.id)
+        return {
+            "story": timeline.of(events.of(connection, scan.id)),
+            "rescan": rescan,
+            "deliveries": delivery_log.page(connection, delivery_log.Wanted(scan_id=scan.id), _DELIVERIES),
+            "seconds": _QUICK if rescan or not scan.status.ended else _SLOW,
+        }
 
 
 def legible_json(value: dict[str, Any]) -> str:
@@ -93,11 +93,12 @@ def _why(scan: Scan) -> list[tuple[str, list[str]]]:
     return list(said.items())
 
 
-def _possible(scan: Scan) -> dict[str, bool]:
+def _possible(scan: Scan, *, is_rescanned: bool) -> dict[str, bool]:
     """What an operator can do about it now."""
     held = scan.status in HELD and scan.quarantine_key is not None
     return {
         "can_retry": held,
         "can_release": held and scan.status is Status.UNSCANNABLE,
+        "can_rescan": scan.status in PROMOTED and not is_rescanned,
         "can_erase": scan.status is not Status.ERASED,
     }

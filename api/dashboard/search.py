@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from api.dashboard.narrowing import SHA256, UUID, Narrowing
+from api.dashboard.narrowing import Narrowing
+from api.scans import SHA256, UUID
 from worker.scan import Scan
 from worker.store import listing
 

@@ -33,7 +33,7 @@ class Tally:
 def confirm(number: int, what: str, *, yes: bool) -> None:
     """Whoever acts on many must have seen how many. Ends the command where they do not say so."""
     question = f"Type {number} to have {number} {'scan' if number == 1 else 'scans'} {what}"
-    if not yes and typer.prompt(question, default="", err=True) != str(number):
+    if not yes and typer.prompt(question, default="", show_default=False, err=True) != str(number):
         typer.echo("nothing is done", err=True)
         raise typer.Exit(NOTHING_DONE)
 
@@ -77,7 +77,7 @@ def finish(tally: Tally, what: str, *, as_json: bool) -> NoReturn:
         typer.echo(json.dumps(asdict(tally), indent=2))
     else:
         number = tally.matched if tally.dry_run else tally.done
-        typer.echo(f"{number} to be {what}" if tally.dry_run else f"{number} {what}")
+        typer.echo(f"{number} would be {what}" if tally.dry_run else f"{number} {what}")
         for scan_id, fault in tally.faults.items():
             typer.echo(tables.inert(f"{scan_id}: {fault}"), err=True)
     if tally.faults:

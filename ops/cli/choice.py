@@ -35,10 +35,13 @@ class Choice:
         cls, ids: list[str] | None, *, since: float | None = None, until: float | None = None, **filters: Any
     ) -> Choice:
         """Raises `typer.BadParameter` for both, and for neither: nobody means every scan there is."""
-        now = datetime.now(UTC)
-        periods = {"since": since, "until": until}
-        times = {name: now - timedelta(seconds=each) for name, each in periods.items() if each is not None}
-        given = {name: each for name, each in filters.items() if each} | times
+        given = {name: each for name, each in filters.items() if each} | ago(since=since, until=until)
         if bool(ids) == bool(given):
             raise typer.BadParameter("which scans? expected either their ids, or at least one option that says which")
         return cls(list(dict.fromkeys(ids or ())), given)
+
+
+def ago(**periods: float | None) -> dict[str, datetime]:
+    """The moments that lie so many seconds back, of one now; what is not given is left out."""
+    now = datetime.now(UTC)
+    return {name: now - timedelta(seconds=each) for name, each in periods.items() if each is not None}

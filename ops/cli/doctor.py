@@ -24,8 +24,8 @@ _TOLD = ("expected", "mend")  # of whatever was not found as it should be
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False) -> None:
     """Is this installation fit for files of strangers? Changes nothing. 0: nothing is dangerous, 1: something is.
 
-    n/a: does not apply here. info: nothing that could be judged. warn: should be mended. fail: is dangerous, or could
-    not be looked at.
+    n/a: does not apply here. info: nothing that could be judged. warn: should be mended.
+    fail: is dangerous, or could not be looked at.
     """
     telemetry.configure()
     with closing(Subject.known_by(installation.known())) as subject:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -10,24 +9,26 @@ import typer
 from lazaretto_client import Lazaretto
 from ops.cli import bulk
 from ops.cli.bulk import Tally
-from ops.cli.choice import AsJson, Choice, DryRun, Ids, Service, Since, Until, Yes
+from ops.cli.choice import AsJson, Choice, DryRun, Ids, Service, Since, Until, Yes, ago
 from ops.cli.client import connect
 from ops.cli.system import seconds
+
+Older = Annotated[
+    float | None,
+    typer.Option(
+        "--signatures-older-than",
+        parser=seconds,
+        metavar="PERIOD",
+        help="Last seen by signatures that are older, or of unknown age: 7d.",
+    ),
+]
 
 _WHAT = "in line to be looked at once more"
 
 
 def rescan(
     ids: Ids = None,
-    older: Annotated[
-        float | None,
-        typer.Option(
-            "--signatures-older-than",
-            parser=seconds,
-            metavar="PERIOD",
-            help="Last seen by signatures that are older, or of unknown age: 7d.",
-        ),
-    ] = None,
+    older: Older = None,
     service: Service = None,
     since: Since = None,
     until: Until = None,
@@ -40,8 +41,7 @@ def rescan(
     Safe to repeat, also after an interruption: what is in line is not asked for again.
     Exit code 0: done; 1: not confirmed, or there is none; 2: not all could be.
     """
-    cutoff = None if older is None else datetime.now(UTC) - timedelta(seconds=older)
-    choice = Choice.of(ids, since=since, until=until, service=service, signatures_older_than=cutoff)
+    choice = Choice.of(ids, since=since, until=until, service=service, **ago(signatures_older_than=older))
     with connect() as lazaretto:
         if choice.ids:
             tally = Tally(len(choice.ids), dry_run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +10,8 @@ from rich.text import Text
 
 from lazaretto_client import Lazaretto
 from ops.cli import tables
+from ops.cli.choice import Since, Until, ago
 from ops.cli.client import connect
-from ops.cli.system import seconds
 
 app = typer.Typer(help="Look at scans, and act on them.", no_args_is_help=True)
 
@@ -22,9 +21,8 @@ def list_scans(
     status: Annotated[list[str] | None, typer.Option(help="Only with this status; may repeat.")] = None,
     service: Annotated[str | None, typer.Option(help="Only of this service.")] = None,
     sha256: Annotated[str | None, typer.Option(help="Only of these bytes.")] = None,
-    since: Annotated[
-        float | None, typer.Option(parser=seconds, metavar="PERIOD", help="Arrived within: 30m, 2h.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     reason: Annotated[str | None, typer.Option(help="Only with this code: of a reason, or of the error.")] = None,
     signature: Annotated[str | None, typer.Option(help="Only with this very signature.")] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Only of this type, as detected.")] = None,
@@ -33,10 +31,10 @@ def list_scans(
     as_json: Annotated[bool, typer.Option("--json", help="Print the page as JSON.")] = False,
 ) -> None:
     """Scans, newest first."""
-    begin = datetime.now(UTC) - timedelta(seconds=since) if since else None
+    times = ago(since=since, until=until)
     with connect(retries=0) as lazaretto:
-        wanted = {"service": service, "sha256": sha256, "reason": reason, "signature": signature, "since": begin}
-        items, cursor = _newest(lazaretto, limit, status=status or (), type=kind, name=name, **wanted)
+        wanted = {"service": service, "sha256": sha256, "reason": reason, "signature": signature, "type": kind}
+        items, cursor = _newest(lazaretto, limit, status=status or (), name=name, **wanted, **times)
     if as_json:
         typer.echo(json.dumps({"items": items, "next_cursor": cursor}, indent=2))
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -15,13 +14,11 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from ops.cli import tables
+from ops.cli import installation, tables
 from ops.cli.client import connect
 from ops.cli.system import seconds
 from worker import clock
 from worker.rollup import RollUps
-from worker.settings import load
-from worker.store.database import Database
 
 _MOST = 10  # of a kind that are shown; --json has all
 
@@ -82,7 +79,7 @@ def repair(
     """Count anew, from the events, what the sweeper has counted. Safe to repeat and to interrupt."""
     begin, counted = clock.now() - timedelta(seconds=since), 0
     shown = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    with closing(Database(load().database_url.get_secret_value())) as database, shown as progress:
+    with installation.database() as database, shown as progress:
         task = progress.add_task("counting", total=None)
         for at, last in RollUps(database).repair(begin):
             counted += 1

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from ops.doctor.check import Check, Finding, danger, fail, ok, warn, worst
 from ops.doctor.subject import Subject
 from worker.adapters.clamd import Endpoint
+from worker.canaries import check_reach, fly_canaries
 from worker.errors import Transient
-from worker.scanners import LARGEST, check_reach, fly_canaries
+from worker.scanners import LARGEST
 
 _SECONDS = 60.0
 
@@ -65,7 +66,7 @@ CHECKS = (
         name="canaries",
         what="every scanner, given files that it must flag",
         expected="it finds EICAR, an encrypted zip and a zip nested too deep",
-        mend="start clamd with ops/clamav/clamd.conf: AlertEncrypted yes, AlertExceedsMax yes",
+        mend="start clamd (again, if it is silent) with ops/clamav/clamd.conf: AlertEncrypted yes, AlertExceedsMax yes",
         look=_canaries,
         seconds=_SECONDS,
     ),
@@ -73,7 +74,7 @@ CHECKS = (
         name="signatures",
         what="the signatures of every scanner",
         expected="ClamAV's own, no older than LAZARETTO_SIGNATURE_MAX_AGE_HOURS; half of that is a warning",
-        mend="run freshclam, and see in its log why it did not; clamd loads them within ten minutes",
+        mend="if clamd answers, run freshclam, and see in its log why it did not; clamd loads them within ten minutes",
         look=_signatures,
         seconds=_SECONDS,
     ),

@@ -20,6 +20,7 @@ class Parser:
     least: str
     why: str  # at least that one
     distribution: bool = False  # is it the distribution's?
+    mend: str | None = None  # where that alone does not help
 
 
 def _libvips(_subject: Subject) -> str:
@@ -59,14 +60,23 @@ def _clamav(subject: Subject) -> str:
     return min((each.version().engine.removeprefix("ClamAV ") for each in subject.endpoints), key=_numbers)
 
 
+_SERVER = "start it if it does not answer, else update its package"
+
 PARSERS = (
-    Parser("ClamAV", _clamav, "1.4.6", "CVE-2026-20346: integer underflow in its PDF parser"),
+    Parser("ClamAV", _clamav, "1.4.6", "CVE-2026-20346: integer underflow in its PDF parser", mend=_SERVER),
     Parser("libvips", _libvips, "8.18.1", "CVE-2026-2913: heap overflow when a source is read into memory"),
     Parser("libheif", _libheif, "1.22.1", "CVE-2026-49271: reads beyond the buffer of uncompressed HEIF"),
     Parser("Pillow", _pillow, "13.0.0", "CVE-2026-96639: writes beyond the buffer of a former frame"),
     Parser("libarchive", _libarchive, "3.8.8", "CVE-2026-14164: double free in its RAR5 reader", distribution=True),
     Parser("libmagic", _libmagic, "5.38", "CVE-2019-18218: heap overflow in its CDF parser", distribution=True),
-    Parser("Redis", server_version, "8.2.2", "CVE-2025-49844: scripts that run code of their own", distribution=True),
+    Parser(
+        "Redis",
+        server_version,
+        "8.2.2",
+        "CVE-2025-49844: scripts that run code of their own",
+        distribution=True,
+        mend=_SERVER,
+    ),
 )
 
 
@@ -89,9 +99,7 @@ def _check(parser: Parser) -> Check:
         name=f"version-{parser.name.lower()}",
         what=f"the version of {parser.name}",
         expected=f"{parser.least} or later: {parser.why}",
-        mend="update its package"
-        if parser.distribution or parser.name == "ClamAV"
-        else "make install, after an update",
+        mend=parser.mend or ("update its package" if parser.distribution else "make install, after an update"),
         look=lambda subject: judge(parser, parser.version(subject), subject),
     )
 

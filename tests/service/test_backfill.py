@@ -237,7 +237,7 @@ def test_the_command_says_how_many_and_asks(system: System, run: Command) -> Non
     counted = run(f"s3://{BUCKET}/old/", "--service", "default", "--dry-run")
     said = f"s3://{BUCKET}/old/: 3 objects, 2 new ({2 * len(PDF) + 1} bytes), 1 folders"
     assert (counted.exit_code, counted.stderr) == (0, f"{said}\n")
-    assert counted.stdout == "2 to be put on record\n"
+    assert counted.stdout == "2 would be put on record\n"
     for answer in ("", "n\n", "1\n"):
         refused = run(f"{BUCKET}/old/", "--service", "default", said=answer)
         assert refused.exit_code == 1

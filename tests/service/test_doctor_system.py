@@ -26,6 +26,7 @@ from tests.system import Calendar, System
 from worker import api_keys, migrations
 from worker.services import Scope
 from worker.settings import Settings
+from worker.store import rescans
 
 CHECKS = {check.name: check for module in (api, clocks, database, files, keys, processes) for check in module.CHECKS}
 
@@ -161,6 +162,16 @@ def test_what_only_a_sweeper_that_is_away_leaves(system: System, left: dict[str,
     long_ago = datetime.now(UTC) - timedelta(minutes=5)
     system.amend(scan.id, **{name: long_ago if value is True else value for name, value in left.items()})
     assert _look("sweeper", system.settings) == Finding(Verdict.FAIL, told)
+    system.sweep()
+    assert _look("sweeper", system.settings).verdict is Verdict.INFO
+
+
+def test_a_rescan_that_only_a_sweeper_that_is_away_leaves(system: System) -> None:
+    scan = system.outcome(b"hello")
+    with system.database.write() as connection:
+        rescans.ask(connection, rescans.Asker("night", None, None), [scan.id], enqueued_at=None)
+        rescans.take(connection, scan.id, datetime.now(UTC) - timedelta(minutes=5))
+    assert _look("sweeper", system.settings) == Finding(Verdict.FAIL, "1 rescans whose lease is over")
     system.sweep()
     assert _look("sweeper", system.settings).verdict is Verdict.INFO
 

@@ -65,7 +65,7 @@ def test_many_are_counted_and_confirmed_first(system: System, monkeypatch: pytes
     for service in ("avatars", "avatars", "avatars", "papers"):
         _lost(system, service)
     counted = _run("retry", "--service", "avatars", "--dry-run")
-    assert (counted.exit_code, counted.stdout) == (0, "3 to be back in line\n")
+    assert (counted.exit_code, counted.stdout) == (0, "3 would be back in line\n")
     refused = _run("retry", "--service", "avatars", said="4\n")
     assert (refused.exit_code, _statuses(system)) == (1, ["failed"] * 4)
     assert "Type 3 to have 3 scans examined once more" in refused.stderr
@@ -106,10 +106,10 @@ def test_a_release_has_a_reason_and_is_confirmed(system: System) -> None:
 def test_bytes_are_erased_by_id_or_by_what_is_said_of_them(system: System) -> None:
     named, lost, clean = system.outcome(PDF, "a.pdf"), _lost(system), system.outcome(PDF, "b.pdf")
     assert _run("erase", named.id, named.id).stdout == "1 erased\n"
-    assert _run("erase", "--sha256", clean.sha256 or "", "--dry-run").stdout == "2 to be erased\n"
+    assert _run("erase", "--sha256", clean.sha256 or "", "--dry-run").stdout == "2 would be erased\n"
     assert "erased for good" in _run("erase", "--status", "failed", said="\n").stderr
     assert _run("erase", "--reason", "encrypted", "--yes").exit_code == 1
-    assert _run("erase", "--reason", "worker_lost", "--dry-run").stdout == "1 to be erased\n"
+    assert _run("erase", "--reason", "worker_lost", "--dry-run").stdout == "1 would be erased\n"
     assert _run("erase", "--status", "failed", "--yes").exit_code == 0
     assert (system.scan(lost.id).status, system.scan(clean.id).status) == (Status.ERASED, Status.CLEAN)
     assert _run("erase", "--status", "failed", "--yes").exit_code == 1

@@ -224,6 +224,25 @@ def test_what_cannot_be_meant_is_refused(system: System, operator: httpx.Client)
     assert system.scan(lost.id).status.value == "failed"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("POST", "/v1/scans/retry", {"status": "clean"}, "body status.0: Input should be 'failed' or 'unscannable'"),
+        ("POST", "/v1/scans/retry", {"state": "failed"}, "body state: nothing of this name; "),
+        ("GET", "/v1/stats?window=5m", None, "query window: expected hours or days from 1h to 31d, as in 24h"),
+    ],
+)
+def test_what_was_expected_is_said_without_the_names_of_our_types(
+    operator: httpx.Client, method: str, path: str, body: dict[str, str] | None, expected: str
+) -> None:
+    refused = operator.request(method, path, json=body).json()
+    assert refused["expected"].startswith(expected)
+
+
+def test_an_operator_is_not_told_to_look_among_their_own(operator: httpx.Client) -> None:
+    assert operator.get(f"/v1/scans/{UNKNOWN}").json()["expected"] == "the id of a scan"
+
+
 def test_erased_by_an_operator_or_by_its_own_service(system: System, operator: httpx.Client) -> None:
     foreign = _held(system, "avatars")
     assert operator.delete(f"/v1/scans/{foreign.id}").status_code == 204

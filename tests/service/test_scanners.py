@@ -10,13 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from ops.embedded.clamd_server import Clamd
 from ops.embedded.ports import choose
 from ops.embedded.supervisor import Supervisor
+from tests.clamd_proxy import CRASHES, ClamdProxy
 from tests.corpus.archive_makers import TEXT, covering, demanding
+from tests.stack import until
 from tests.system import System
 from worker import clock
 from worker.adapters.clamd import Endpoint
@@ -87,6 +90,29 @@ def test_a_silent_scanner_is_waited_for_once_while_another_takes_the_work(system
         server.shutdown(socket.SHUT_RDWR)
     for each in asked:
         each.close()
+
+
+def test_a_scanner_lost_between_files_is_told_at_once_and_trusted_again_soon(
+    system: System, clamd_tcp_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.scanners._VERSION_SECONDS", 0.0)
+    monkeypatch.setattr("worker.scanners._RETRY_SECONDS", 0.3)
+    with ClamdProxy.running(clamd_tcp_address) as proxy:
+        scanners = _scanners(system, proxy.address)
+        watch = threading.Thread(target=scanners.watch)
+        watch.start()
+        try:
+            until(lambda: [trusted for trusted, _ in _reported(system)] == [True], 10, "the first look")
+            with socket.create_connection(("127.0.0.1", urlsplit(proxy.address).port or 0)) as link:
+                link.sendall(CRASHES)
+                link.recv(1)
+            with pytest.raises(ScannerUnavailable):
+                scanners.check()
+            assert [trusted for trusted, _ in _reported(system)] == [False]
+            until(lambda: [trusted for trusted, _ in _reported(system)] == [True], 10, "the watch trusts it again")
+        finally:
+            scanners.close()
+            watch.join()
 
 
 @dataclass

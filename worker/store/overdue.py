@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from worker.scan import Status
-from worker.store.tables import deliveries, scans
+from worker.store.tables import deliveries, rescans, scans
 
 _LEASED = [Status.RECEIVING.value, Status.SCANNING.value, Status.SETTLING.value]
 
@@ -21,6 +21,7 @@ def since(connection: Connection, moment: datetime) -> dict[str, int]:
     looks = {
         "scans whose lease is over": (scans, pending & scans.c.status.in_(_LEASED) & (scans.c.lease_until < moment)),
         "ended scans with bytes to delete": (scans, scans.c.finished_at.is_not(None) & (scans.c.tidy_at < moment)),
+        "rescans whose lease is over": (rescans, rescans.c.lease_until < moment),
         "webhooks whose lease is over": (deliveries, deliveries.c.lease_until < moment),
     }
     counts = {
