@@ -11,7 +11,7 @@ import pytest
 
 from tests.system import Calendar
 from worker import api_keys, clock, migrations, services
-from worker.api_keys import BadName, NoSuchKey
+from worker.api_keys import BadLifetime, BadName, NoSuchKey
 from worker.errors import NoSuchService
 from worker.services import Scope
 from worker.store import services as stored
@@ -76,6 +76,11 @@ def test_a_key_ends_when_its_time_is_over(database: Database, calendar: Calendar
     assert services.identify(database, new.key)
     calendar.pass_time(2)
     assert services.identify(database, new.key) is None
+
+
+def test_a_key_is_not_valid_for_longer_than_a_calendar(database: Database) -> None:
+    with pytest.raises(BadLifetime, match="9999999 days"):
+        api_keys.create(database, "avatars", [Scope.READ], 9999999 * DAY)
 
 
 def test_a_revoked_key_is_over_at_once_and_for_good(database: Database) -> None:

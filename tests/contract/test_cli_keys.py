@@ -100,7 +100,6 @@ def test_from_a_service_to_its_second_key(run: Run, database: Database) -> None:
     [
         (("services", "add", "No Good"), "'No Good' is no name for a service (expected: 1 to 63 of a-z"),
         (("keys", "create", "nobody"), "there is no service 'nobody' (expected: a name that `lazaretto services list`"),
-        (("keys", "create", "x", "--expires-in", "9999999d"), "a key cannot be valid for 9999999 days"),
         (("keys", "revoke", "lz_aaaaaaaa"), "there is no valid key 'lz_aaaaaaaa' (expected: the prefix of a key that"),
     ],
 )
@@ -110,9 +109,12 @@ def test_what_is_wrong_is_one_line(run: Run, arguments: tuple[str, ...], said: s
     assert err.startswith(f"lazaretto: {said}")
 
 
-def test_a_period_that_is_none_is_told(run: Run) -> None:
-    code, _, err = run("keys", "create", "x", "--expires-in", "soon")
-    assert (code, "'soon' is no period" in err) == (2, True)
+@pytest.mark.parametrize(
+    ("period", "said"), [("soon", "'soon' is no period"), ("9999999d", "'9999999d' is longer than anything here")]
+)
+def test_a_period_that_is_none_is_told(run: Run, period: str, said: str) -> None:
+    code, _, err = run("keys", "create", "x", "--expires-in", period)
+    assert (code, said in err) == (2, True)
 
 
 def test_whoever_names_another_database_means_it(run: Run, tmp_path: Path) -> None:
