@@ -30,7 +30,7 @@ test: $(TESTABLE) ## run every test, against real services that the suite starts
 
 # Half of the time is waiting, so one core more is used than by one after the other.
 .PHONY: parts whole
-LONG := tests/service/test_corpus.py $(wildcard $(addprefix tests/service/test_,embedded_*.py webhook_*.py operat*.py bulk_*.py))
+LONG := tests/service/test_corpus.py $(wildcard $(addprefix tests/service/test_,embedded_*.py webhook_*.py operat*.py bulk_*.py reconcile.py))
 parts:
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/service $(addprefix --ignore=,$(LONG))
 
