@@ -46,6 +46,7 @@ def test_nor_do_names_in_a_fault(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         raise ObjectMissing("s3://quarantine/incoming/x/\x1b]0;pwned\x07: not there\nsecond line")
 
     monkeypatch.setattr(cli, "app", failing)
+    monkeypatch.setattr(cli.installation, "find", lambda: None)  # a stack of whoever runs the tests is none of ours
     with pytest.raises(SystemExit, match="2"):
         cli.main()
     assert capsys.readouterr().err == (
