@@ -26,18 +26,7 @@ from api import (
     webhooks,
 )
 from api.bodies import SmallBodies
-from api.dashboard import (
-    actions,
-    bulk,
-    faults,
-    login,
-    machinery,
-    overview,
-    picture,
-    scan_list,
-    scan_page,
-    static_files,
-)
+from api.dashboard import site
 from api.dashboard.security import SecurityHeaders
 from api.measured import Measured
 from api.methods import Methods
@@ -80,14 +69,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    for module in (direct_uploads, uploads, operations, rescans, scans, stats, health, metrics):
+    for module in (direct_uploads, uploads, operations, rescans, scans, stats, health, metrics, docs):
         app.include_router(module.router)
-    for page in (docs, login, overview, machinery, scan_list, bulk, scan_page, picture, actions):
-        app.include_router(page.router)
-    app.mount("/static", static_files.files, name="static")
     app.webhooks.include_router(webhooks.router)
     problems.install(app)
-    faults.install(app)
+    site.install(app)
     app.add_middleware(SmallBodies)
     app.add_middleware(Measured)
     app.add_middleware(Methods, router=app.router)

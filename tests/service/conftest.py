@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 from pydantic import SecretStr
 
+from tests.server import Server
 from tests.system import Calendar, System
 from worker.adapters.object_store import ObjectStore
 from worker.settings import Settings
@@ -84,3 +86,17 @@ def lasting(
         made = System.start(settings, objects)
         yield made
         made.close()
+
+
+@pytest.fixture
+def server(system: System) -> Iterator[Server]:
+    """Its API, on a socket."""
+    with Server(system.settings) as running:
+        yield running
+
+
+@pytest.fixture
+def operator(server: Server) -> Iterator[httpx.Client]:
+    """Whoever has a key with every scope."""
+    with server.client() as client:
+        yield client

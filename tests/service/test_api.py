@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,12 +16,6 @@ from worker import clock
 from worker.services import Scope
 
 ALL = tuple(Scope)
-
-
-@pytest.fixture
-def server(system: System) -> Iterator[Server]:
-    with Server(system.settings) as running:
-        yield running
 
 
 def _key(system: System, service: str, scopes: tuple[Scope, ...] = (Scope.SUBMIT, Scope.READ)) -> str:

@@ -27,12 +27,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
 
 
 @pytest.fixture
-def server(system: System) -> Iterator[Server]:
-    with Server(system.settings) as running:
-        yield running
-
-
-@pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client

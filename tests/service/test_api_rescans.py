@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -15,18 +14,6 @@ from tests.system import System
 
 TEXT = b"Nothing to see here. " + MALWARE
 _NOBODY = "01a21256-dc13-72c5-aa66-fd497457bfa0"
-
-
-@pytest.fixture
-def server(system: System) -> Iterator[Server]:
-    with Server(system.settings) as running:
-        yield running
-
-
-@pytest.fixture
-def operator(server: Server) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 def test_a_file_is_looked_at_and_recalled(system: System, operator: httpx.Client, clamd: Clamd) -> None:

@@ -32,12 +32,6 @@ ROUTE = "PUT /v1/uploads/{filename:anything}"
 
 
 @pytest.fixture
-def server(system: System) -> Iterator[Server]:
-    with Server(system.settings) as running:
-        yield running
-
-
-@pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as made:
         yield made

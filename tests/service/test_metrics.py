@@ -43,12 +43,6 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # where it makes no difference
 
 
-@pytest.fixture
-def server(system: System) -> Iterator[Server]:
-    with Server(system.settings) as running:
-        yield running
-
-
 def _counted(name: str, **labels: str) -> float:
     """By this process, so far."""
     return instruments().registry.get_sample_value(f"{PREFIX}_{name}", labels) or 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -19,18 +18,6 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True) 
 
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
 WHY = {"reason": "  the sender told us the password  "}
-
-
-@pytest.fixture
-def server(system: System) -> Iterator[Server]:
-    with Server(system.settings) as running:
-        yield running
-
-
-@pytest.fixture
-def operator(server: Server) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 def _failed(system: System, service: str = "default") -> Scan:
