@@ -44,10 +44,15 @@ class _Api(Api):
     """Ready as soon as it takes uploads in, with whatever else there is."""
 
     def ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return takes_uploads(self.url)
+
+
+def takes_uploads(url: str) -> bool:
+    """Do the database and the object store answer to the API at this address?"""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
 
 
 class _Supervisor(Supervisor):

@@ -18,9 +18,10 @@ from ops.samples.unwelcome import executable
 from tests import processes
 from tests.audit import audit
 from tests.chaos import Chaos
-from tests.site import KEY, Site
+from tests.site import KEY, Site, takes_uploads
 from tests.stack import until
 from worker.canaries import eicar, encrypted_zip
+from worker.errors import DatabaseUnavailable
 from worker.scan import PENDING, Status
 from worker.store import events
 
@@ -136,7 +137,10 @@ def torture(site: Site, *, files: int, blows: int, pause: float, seed: int) -> l
 
 
 def _at_rest(site: Site) -> bool:
-    return not site.ids(PENDING) and not site.untidy()
+    try:
+        return not site.ids(PENDING) and not site.untidy() and takes_uploads(site.url)
+    except DatabaseUnavailable:
+        return False  # it was killed last, and is not back yet
 
 
 def _left_in_scratch(site: Site) -> list[str]:
