@@ -20,6 +20,7 @@ from ops.bench.invented import Invention
 from ops.bench.load import fill
 from ops.bench.questions import KEY, LISTS, Sample, questions
 from worker import clock, migrations, services
+from worker.lanes import Lane
 from worker.rollup import RollUps
 from worker.scan import Scan
 from worker.store import backlog, findings, inventory, listing, rollups, scans
@@ -171,7 +172,7 @@ def _in_the_background(database: Database, sample: Sample) -> Iterator[Callable[
     lately, some = NOW - timedelta(days=90), sample.ids[0]
     for left in (backlog.held_before(lately, None, ["x"]), backlog.untidy(NOW), backlog.lost_workers(NOW)):
         yield within(partial(backlog.find, condition=left, limit=50))
-    yield within(lambda connection: backlog.take_unqueued(connection, NOW, lately, 50))
+    yield within(lambda connection: backlog.take_unqueued(connection, NOW, lately, 50, Lane.SCANS))
     yield lambda: next(inventory.walk(database, inventory.in_quarantine(), 50))
     yield lambda: next(inventory.walk(database, inventory.under("legal/"), 50))
     yield within(lambda connection: scans.of_source(connection, "incoming/legal/x", "e"))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker import clock
+from worker.lanes import Lane
 from worker.scan import HELD, Status
 from worker.store.tables import deliveries, endpoints, rescans, scans
 from worker.store.tables.schema import UtcDateTime
@@ -19,19 +20,19 @@ class Pending(NamedTuple):
     """So many scans are in this state, for one of the queues."""
 
     status: Status
-    bulk: bool
+    lane: Lane
     number: int
     oldest: datetime | None  # since when the first of them waits, where it is on record
 
 
 def pending(connection: Connection, service: str | None) -> list[Pending]:
     """Everything that has not ended: of a service, or of all."""
-    state = (scans.c.status, scans.c.bulk)
+    state = (scans.c.status, scans.c.lane)
     counted = select(*state, func.count().label("number"), func.min(scans.c.queued_at).label("oldest"))
     theirs = counted.where(scans.c.finished_at.is_(None)).group_by(*state)
     if service is not None:
         theirs = theirs.where(_is_of(service))
-    return [Pending(Status(row.status), row.bulk, row.number, row.oldest) for row in connection.execute(theirs)]
+    return [Pending(Status(row.status), Lane(row.lane), row.number, row.oldest) for row in connection.execute(theirs)]
 
 
 def held(connection: Connection, service: str | None) -> dict[Status, int]:
