@@ -23,7 +23,7 @@ from worker import clock, migrations, services
 from worker.lanes import Lane
 from worker.rollup import RollUps
 from worker.scan import Scan
-from worker.store import backlog, findings, inventory, listing, rollups, scans
+from worker.store import backlog, findings, inventory, listing, rollups, scans, standing
 from worker.store.database import Database
 from worker.store.tables import metadata
 from worker.store.tables import scans as table
@@ -178,6 +178,8 @@ def _in_the_background(database: Database, sample: Sample) -> Iterator[Callable[
     yield within(lambda connection: scans.of_source(connection, "incoming/legal/x", "e"))
     yield within(lambda connection: rollups.next_end(connection, hour))
     yield within(lambda connection: list(rollups.ends(connection, hour, hour + timedelta(hours=1))))
+    yield within(lambda connection: standing.ended_since(connection, NOW - timedelta(seconds=10)))
+    yield within(lambda connection: standing.uploads_waiting(connection, MOST_ROWS // 2))
     yield within(lambda connection: rollups.next_hour(connection, hour))
     yield within(lambda connection: rollups.replace(connection, "hour", lately, {}))
     [scan] = _first(database, scans.Filter(ids=(some,)))
