@@ -17,7 +17,8 @@ import redis
 from sqlalchemy import select
 
 from worker import api_keys, clock, migrations
-from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.adapters.task_queue import BULK, RESCAN_TASK, SCAN_TASK, SCANS, TaskQueue
 from worker.backfill import Backfill
 from worker.direct_uploads import Announced, DirectUploads

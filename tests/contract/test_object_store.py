@@ -18,7 +18,8 @@ from tests import effects
 from tests.effects import Point
 from worker import clock
 from worker.adapters import object_store
-from worker.adapters.object_store import Exactly, Form, Label, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Exactly, Form, Label, Place
 from worker.errors import ContentChanged, ObjectMissing, ScratchChanged, StoreRefuses, StoreUnavailable
 
 SMALLEST_PART = 5 * 2**20  # bytes; S3 takes no smaller one, but as the last

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.system import SERVICE, Calendar, System
-from worker.adapters.object_store import Form
+from worker.adapters.objects import Form
 from worker.body import FileTooLarge
 from worker.canaries import eicar, encrypted_zip
 from worker.direct_uploads import Announced, DirectUploads, NothingThere, NotUploadedYet, Promise
