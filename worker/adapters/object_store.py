@@ -17,12 +17,11 @@ from botocore.config import Config
 
 from worker.adapters.multipart import MultipartStore
 from worker.adapters.objects import Before, Exactly, Form, Label, Listed, ObjectInfo, Place
-from worker.adapters.s3_clients import configuration
+from worker.adapters.s3_clients import client, configuration
 from worker.adapters.s3_faults import faults_told
 from worker.errors import ContentChanged, ObjectMissing, ScratchChanged, StoreRefuses, StoreUnavailable
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import PaginatorConfigTypeDef
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
@@ -38,10 +37,8 @@ class ObjectStore(MultipartStore):
         config = configuration(connect_timeout, timeout)
         session = boto3.session.Session()
         once = config.merge(Config(retries={"total_max_attempts": 1}))
-        super().__init__(session.client("s3", config=config), session.client("s3", config=once))
-        self._public: S3Client = (
-            session.client("s3", config=config, endpoint_url=public_url) if public_url else self._s3
-        )
+        super().__init__(client(session, config), client(session, once))
+        self._public = client(session, config, public_url) if public_url else self._s3
 
     def put(self, bucket: str, key: str, body: bytes) -> str:
         """Write an object in one call; returns its ETag."""
