@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ops.bench.in_process import LIMITS, InProcess, Work, memory_file
 from ops.bench.pictures import jpeg, png
-from ops.bench.row import Row
+from ops.bench.row import Better, Row
 from worker.sandbox import Sandbox
 
 _ROUNDS = 60  # of each, in turn with its floor, so that both meet the same machine
@@ -54,7 +54,7 @@ def _row(name: str, pairs: _Pairs) -> Row:
     """Medians in milliseconds."""
     cost = statistics.median(whole - least for whole, least in pairs) * 1000
     floor = statistics.median(least for _, least in pairs) * 1000
-    return Row(name, cost, "ms", floor, (cost + floor) / floor, _TARGET)
+    return Row(name, cost, "ms", floor, Better.LOWER, _TARGET, absolute=True)
 
 
 def _seconds(sandbox: Sandbox, work: Work) -> float:
