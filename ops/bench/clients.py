@@ -47,13 +47,17 @@ class Client:
     def outcome(self, file: File) -> str:
         """Upload a file as a form, and wait for its outcome."""
         boundary = secrets.token_hex(16)
-        part = f'Content-Disposition: form-data; name="file"; filename="{file.name}"\r\nContent-Type: {file.content_type}'
+        part = (
+            f'Content-Disposition: form-data; name="file"; filename="{file.name}"\r\nContent-Type: {file.content_type}'
+        )
         body = b"--%b\r\n%b\r\n\r\n%b\r\n--%b--\r\n" % (boundary.encode(), part.encode(), file.data, boundary.encode())
         headers = self._key | {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         scan = self._asked("POST", "/v1/uploads", body, headers)["id"]
         return str(self._asked("GET", f"/v1/scans/{scan}?wait={_WAIT}", None, self._key)["status"])
 
-    def _asked(self, method: str, target: str, body: bytes | BinaryIO | None, headers: dict[str, str]) -> dict[str, object]:
+    def _asked(
+        self, method: str, target: str, body: bytes | BinaryIO | None, headers: dict[str, str]
+    ) -> dict[str, object]:
         self._connection.request(method, target, body, headers)
         answer = self._connection.getresponse()
         text = answer.read()

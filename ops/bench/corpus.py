@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from array import array
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _KIB = 1024
 _WORDS = 4096
@@ -101,7 +101,7 @@ def _jpeg(chance: random.Random) -> bytes:
     """Much like a photo: smooth colour noise of several scales."""
     import pyvips  # only where files are made: nothing may be forked from a process that has run it
 
-    image = None
+    image: Any = None
     for columns, rows, weight in _OCTAVES:
         grid = pyvips.Image.new_from_memory(chance.randbytes(columns * rows * 3), columns, rows, 3, "uchar")
         finer = grid * weight

@@ -1,4 +1,4 @@
-"""The floor's processes: as many as there are cores, each with connections of its own, for as long as it is measured."""
+"""The floor's processes: as many as there are cores, each with connections of its own, all the time."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from worker.store.tables import scans
 PREFIX = "lazaretto-bench-"
 KEY = "a-key-of-the-benchmark-with-every-scope"
 _READY_SECONDS, _STOP_SECONDS = 120, 60
-_POLL, _LONGEST_POLL = 0.004, 0.5  # seconds for each scan that is awaited: looking costs what is measured
+_POLL, _SHORTEST, _LONGEST = 0.004, 0.02, 0.5  # seconds for each scan that is awaited: looking costs time, too
 _NEUTRAL = ("PATH", "LANG", "TZ", "TMPDIR")  # nothing else of the operator's: no address of a stack that he needs
 
 
@@ -51,7 +51,7 @@ class Installation:
         while waiting := self.count(PENDING):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{waiting} scans have not ended after {seconds:g} s")
-            time.sleep(min(waiting * _POLL, _LONGEST_POLL))
+            time.sleep(min(max(waiting * _POLL, _SHORTEST), _LONGEST))
 
     def count(self, statuses: Iterable[Status]) -> int:
         """How many scans have one of these statuses."""

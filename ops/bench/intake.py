@@ -8,14 +8,14 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops.bench import bare_boto
+from ops.bench.bare_boto import BareBoto
 from ops.bench.clients import Clients
 from ops.bench.factory import Factory
 from ops.bench.put_only import PutOnly
 from ops.bench.reception import BUCKET, KEY, Reception
 from ops.bench.row import Better, Row
 from ops.embedded.ports import LOOPBACK, choose
-from worker.settings import MIB, Settings
+from worker.settings import MIB
 
 LARGE = 1024 * MIB
 SMALL = 300  # uploads of a round
@@ -27,12 +27,12 @@ _Pairs = list[tuple[float, float]]  # seconds, ours and the floor's
 
 def large(reception: Reception, rounds: int, size: int = LARGE) -> Iterator[Row]:
     """Medians of both, in turns after one that warms up."""
-    path, part_size = reception.folder / "large", Settings(_env_file=None).part_size
+    path, part_size = reception.folder / "large", int(reception.variables["LAZARETTO_PART_SIZE"])
     _write(path, size)
     pairs: _Pairs = []
-    with bare_boto.uploads(reception.variables, BUCKET, part_size) as upload:
+    with BareBoto.running(reception.variables, BUCKET, part_size) as bare:
         for _ in range(rounds + 1):
-            pairs.append((reception.clients(1).put_large(path), upload(path)))
+            pairs.append((reception.clients(1).put_large(path), bare.upload(path)))
             reception.empty()
     path.unlink()
     ours, floor = _medians(pairs)

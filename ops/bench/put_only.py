@@ -41,7 +41,8 @@ def create_app() -> Callable[[dict[str, Any], Receive, Send], Awaitable[None]]:
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await _live(receive, send)
+            await _live(receive, send)
+            return
         body = await _body(receive)
         put = (lambda: s3.put_object(Bucket=BUCKET, Key=f"floor/{uuid.uuid4()}", Body=body)) if body else bool
         await asyncio.get_running_loop().run_in_executor(threads, put)
