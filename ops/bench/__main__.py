@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -65,13 +64,13 @@ def measured(effort: Effort, profile: Profile) -> Iterator[Row]:
 
 def _whole(effort: Effort, factory: Factory, profile: Profile) -> Iterator[Row]:
     """What the whole stack is needed for."""
-    with tempfile.TemporaryDirectory(prefix="lazaretto-bench-", dir="/var/tmp") as name, installation.running() as site:
+    with installation.running() as site:
         with Crew.running(site.clamd, site.variables) as crew:
             for row, costs in Pipeline(site, crew, factory).rows(effort.rounds, effort.share):
                 profile[row.name] = costs
                 yield row
             yield from latency.rows(site, crew, factory, effort.rounds, effort.latency_files)
-        yield from peaks.rows(site, Path(name), effort.sizes)
+        yield from peaks.rows(site, effort.sizes)
 
 
 def write(out: Path, rows: Iterable[Row], profile: Profile) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -72,25 +71,21 @@ class Clients:
     def __init__(self, url: str, key: str, number: int) -> None:
         self._url, self._key, self._number = url, key, number
 
-    def put(self, files: Iterable[File]) -> float:
-        """Upload all files; seconds until the last one is accepted. Raises what `Client.put` raises."""
-        begun, shared = time.monotonic(), _Shared(files)
+    def put(self, files: Iterable[File]) -> list[str]:
+        """Upload all files; the ids of their scans. Raises what `Client.put` raises."""
+        shared = _Shared(files)
         with ThreadPoolExecutor(self._number) as pool:
-            for done in [pool.submit(self._put, shared) for _ in range(self._number)]:
-                done.result()
-        return time.monotonic() - begun
+            parts = [pool.submit(self._put, shared) for _ in range(self._number)]
+            return [each for part in parts for each in part.result()]
 
-    def put_large(self, path: Path) -> float:
-        """One of them uploads what is too large to be held; seconds."""
+    def put_large(self, path: Path) -> str:
+        """One of them uploads what is too large to be held."""
         with closing(Client(self._url, self._key)) as client:
-            begun = time.monotonic()
-            client.put_large(path)
-            return time.monotonic() - begun
+            return client.put_large(path)
 
-    def _put(self, files: Iterable[File]) -> None:
+    def _put(self, files: Iterable[File]) -> list[str]:
         with closing(Client(self._url, self._key)) as client:
-            for file in files:
-                client.put(file)
+            return [client.put(file) for file in files]
 
 
 class _Shared:

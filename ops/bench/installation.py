@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -33,8 +33,11 @@ _NEUTRAL = ("PATH", "LANG", "TZ", "TMPDIR")  # nothing else of the operator's: n
 class Installation:
     """Running and ready."""
 
-    def __init__(self, variables: Mapping[str, str], url: str, processes: Processes, database: Database) -> None:
-        self.variables, self.url, self.processes, self.database = variables, url, processes, database
+    def __init__(
+        self, folder: Path, variables: Mapping[str, str], url: str, processes: Processes, database: Database
+    ) -> None:
+        self.folder, self.variables, self.url = folder, variables, url
+        self.processes, self.database = processes, database
 
     @property
     def clamd(self) -> str:
@@ -45,31 +48,32 @@ class Installation:
         """So many, who upload at the same time."""
         return Clients(self.url, KEY, number)
 
-    def wait_for_all(self, seconds: float = 600) -> None:
-        """Until every scan has ended. Raises `TimeoutError`."""
+    def wait_for(self, ids: Sequence[str], seconds: float = 600) -> None:
+        """Until these scans have ended. Raises `TimeoutError`, and `RuntimeError` where one is not clean."""
         deadline = time.monotonic() + seconds
-        while waiting := self.count(PENDING):
+        while waiting := self._count(ids, PENDING):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{waiting} scans have not ended after {seconds:g} s")
+                raise TimeoutError(f"{waiting} of {len(ids)} scans have not ended after {seconds:g} s")
             time.sleep(min(max(waiting * _POLL, _SHORTEST), _LONGEST))
+        if (clean := self._count(ids, [Status.CLEAN])) != len(ids):
+            raise RuntimeError(f"{clean} of {len(ids)} files were found clean, expected all")
 
-    def count(self, statuses: Iterable[Status]) -> int:
-        """How many scans have one of these statuses."""
-        having = select(func.count()).select_from(scans).where(scans.c.status.in_([each.value for each in statuses]))
+    def _count(self, ids: Sequence[str], statuses: Iterable[Status]) -> int:
+        """How many of these scans have one of these statuses."""
+        among = scans.c.id.in_(ids), scans.c.status.in_([each.value for each in statuses])
         with self.database.read() as connection:
-            return int(connection.execute(having).scalar_one())
+            return int(connection.execute(select(func.count()).select_from(scans).where(*among)).scalar_one())
 
 
 @contextmanager
 def running(**settings: str) -> Iterator[Installation]:
     """With these settings (`workers="4"`); everything is stopped and deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir="/var/tmp") as name, running_in(Path(name), **settings) as site:
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir="/var/tmp") as name, _running_in(Path(name), settings) as site:
         yield site
 
 
 @contextmanager
-def running_in(folder: Path, **settings: str) -> Iterator[Installation]:
-    """The same in a folder that the caller has made, and keeps."""
+def _running_in(folder: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
     wishes = {
         "LAZARETTO_HOME": str(folder / "home"),
         "LAZARETTO_PORT": str(choose(["api"])["api"]),
@@ -82,7 +86,7 @@ def running_in(folder: Path, **settings: str) -> Iterator[Installation]:
         url = _ready(process, folder)
         variables = {name: value or "" for name, value in dotenv_values(folder / "home" / "stack.env").items()}
         with closing(Database(variables["LAZARETTO_DATABASE_URL"], timeout=None)) as database:
-            yield Installation(variables, url, Processes(process.pid), database)
+            yield Installation(folder, variables, url, Processes(process.pid), database)
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from ops.bench.bare_boto import BareBoto, peak_memory, reset_peak
 from ops.bench.installation import Installation
 from ops.bench.processes import Member
 from ops.bench.row import Better, Row
-from worker.scan import Status
 from worker.settings import MIB
 
 FILES = {"1 MB": (10**6, 5), "100 MB": (10**8, 3), "2 GB": (2 * 10**9, 1)}  # bytes, and how many one after the other
@@ -37,14 +36,14 @@ class _Watched(NamedTuple):
     before: int  # bytes resident
 
 
-def rows(site: Installation, folder: Path, sizes: Mapping[str, tuple[int, int]] = FILES) -> Iterator[Row]:
+def rows(site: Installation, sizes: Mapping[str, tuple[int, int]] = FILES) -> Iterator[Row]:
     """Of each size and process, the most by which it grew over what it held before, in MiB."""
     for at, (title, (size, count)) in enumerate(sizes.items()):
-        path = folder / f"{at}.wav"
+        path = site.folder / f"{at}.wav"
         with peaks(site) as grown:
             for number in range(count):
                 _write(path, size, number)
-                _upload(site, path)
+                site.wait_for([site.clients(1).put_large(path)])
         with BareBoto.running(
             site.variables, site.variables["LAZARETTO_QUARANTINE_BUCKET"], int(site.variables["LAZARETTO_PART_SIZE"])
         ) as bare:
@@ -99,14 +98,6 @@ def _share(process: psutil.Process) -> int:
     with suppress(psutil.Error, OSError):
         return int(process.memory_full_info().pss)
     return 0
-
-
-def _upload(site: Installation, path: Path) -> None:
-    done = site.count([Status.CLEAN])
-    site.clients(1).put_large(path)
-    site.wait_for_all()
-    if site.count([Status.CLEAN]) != done + 1:
-        raise RuntimeError(f"{path.stat().st_size} bytes of sound were not found clean")
 
 
 def _write(path: Path, size: int, number: int) -> None:

@@ -14,7 +14,6 @@ from ops.bench.crew import Crew
 from ops.bench.factory import Factory
 from ops.bench.installation import Installation
 from ops.bench.row import Better, Row
-from worker.scan import Status
 
 _CLIENTS = 8
 # Name, files of a round, and the ratio that is wanted.
@@ -70,33 +69,29 @@ class Pipeline:
         measured = Rounds()
         for at in range(number + 1):
             ours, floor = self._factory.make(corpus, count), self._factory.make(corpus, count)
-            pair = self._ours(ours), self._floor(floor)
+            pair = through(self._site, ours), self._floor(floor)
             if at:
                 measured.ours.append(pair[0])
                 measured.floor.append(pair[1])
         return measured
 
-    def _ours(self, files: list[File]) -> Measured:
-        done, before, spent = self._site.count([Status.CLEAN]), self._site.processes.seconds(), time.process_time()
-        begun = time.monotonic()
-        self._site.clients(_CLIENTS).put(files)
-        self._site.wait_for_all()
-        seconds = time.monotonic() - begun
-        costs = self._site.processes.seconds() - before
-        costs["client"] = time.process_time() - spent  # type: ignore[assignment]
-        if (clean := self._site.count([Status.CLEAN]) - done) != len(files):
-            raise RuntimeError(f"{clean} of {len(files)} files were found clean")
-        return Measured(len(files) / seconds, _each(costs, len(files)))
-
     def _floor(self, files: list[File]) -> Measured:
         before = self._site.processes.seconds()
         seconds, _, spent = self._crew.run(files)
-        costs = self._site.processes.seconds() - before
-        costs["calls"] = spent  # type: ignore[assignment]
+        costs = self._site.processes.seconds() - before + Counter({"calls": spent})
         return Measured(len(files) / seconds, _each(costs, len(files)))
 
 
-def _each(costs: Counter[str], number: int) -> Costs:
+def through(site: Installation, files: list[File]) -> Measured:
+    """All files from their upload to their outcome. Raises `RuntimeError` where one is not found clean."""
+    before, spent, begun = site.processes.seconds(), time.process_time(), time.monotonic()
+    site.wait_for(site.clients(_CLIENTS).put(files))
+    seconds = time.monotonic() - begun
+    costs = site.processes.seconds() - before + Counter({"client": time.process_time() - spent})
+    return Measured(len(files) / seconds, _each(costs, len(files)))
+
+
+def _each(costs: Mapping[str, float], number: int) -> Costs:
     return {kind: seconds * 1000 / number for kind, seconds in costs.items()}
 
 
