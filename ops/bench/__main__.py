@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from ops.bench import installation, intake, latency, peaks, reception, sandbox_cost, waiting
 from ops.bench.crew import Crew
 from ops.bench.factory import Factory
-from ops.bench.pipeline import Costs, Pipeline
+from ops.bench.pipeline import Pipeline
+from ops.bench.report import Profile, end_on_signals, show, show_profile, write
 from ops.bench.row import Row
 
 _OUT = "var/bench.json"  # LAZARETTO_BENCH_OUT overrides
-Profile = dict[str, Mapping[str, Costs]]
 
 
 @dataclass(frozen=True)
@@ -38,16 +33,17 @@ class Effort:
 
 
 def main() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit("interrupted"))  # everything is stopped and deleted on the way out
+    end_on_signals()
     begun, profile = time.monotonic(), Profile()
     rows = []
     for row in measured(Effort(), profile):
         print(f"{time.monotonic() - begun:4.0f} s  {row.name}", file=sys.stderr, flush=True)
         rows.append(row)
     out = Path(os.environ.get("LAZARETTO_BENCH_OUT") or _OUT)
-    write(out, rows, profile)
-    show(rows, profile)
+    write(out, [row.record() for row in rows])
+    write(out.with_stem(f"{out.stem}-profile"), profile)
+    show(rows)
+    show_profile(profile)
     print(f"written to {out} in {time.monotonic() - begun:.0f} s")
 
 
@@ -71,34 +67,6 @@ def _whole(effort: Effort, factory: Factory, profile: Profile) -> Iterator[Row]:
                 yield row
             yield from latency.rows(site, crew, factory, effort.rounds, effort.latency_files)
         yield from peaks.rows(site, effort.sizes)
-
-
-def write(out: Path, rows: Iterable[Row], profile: Profile) -> None:
-    """The rows, and the profile beside them: `bench.json`, `bench-profile.json`."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for path, content in ((out, [row.record() for row in rows]), (out.with_stem(f"{out.stem}-profile"), profile)):
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-
-
-def show(rows: Iterable[Row], profile: Profile) -> None:
-    """As tables."""
-    table = Table("benchmark", box=None, pad_edge=False)
-    for heading in ("value", "floor", "ratio", "target", "met"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        met = "" if row.met is None else "yes" if row.met else "NO"
-        figures = (f"{row.value:.4g} {row.unit}", f"{row.floor:.4g}", f"{row.ratio:.2f}")
-        table.add_row(row.name, *figures, row.wanted, met)
-    console = Console(width=120)
-    console.print(table)
-    console.print("\nprocessor milliseconds a file, by kind of process:", *_lines(profile), sep="\n", highlight=False)
-
-
-def _lines(profile: Profile) -> Iterator[str]:
-    for name, sides in profile.items():
-        for side, costs in sides.items():
-            parts = ", ".join(f"{kind} {cost:.1f}" for kind, cost in sorted(costs.items()) if cost >= 0.05)
-            yield f"{name}, {side}: {sum(costs.values()):.1f} = {parts}"
 
 
 if __name__ == "__main__":

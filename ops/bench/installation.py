@@ -23,7 +23,7 @@ from worker.scan import PENDING, Status
 from worker.store.database import Database
 from worker.store.tables import scans
 
-PREFIX = "lazaretto-bench-"
+_PREFIX = "lazaretto-bench-"
 KEY = "a-key-of-the-benchmark-with-every-scope"
 _READY_SECONDS, _STOP_SECONDS = 120, 60
 _POLL, _SHORTEST, _LONGEST = 0.004, 0.02, 0.5  # seconds for each scan that is awaited: looking costs time, too
@@ -66,14 +66,25 @@ class Installation:
 
 
 @contextmanager
-def running(**settings: str) -> Iterator[Installation]:
-    """With these settings (`workers="4"`); everything is stopped and deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir="/var/tmp") as name, _running_in(Path(name), settings) as site:
+def running(*beside: int, **settings: str) -> Iterator[Installation]:
+    """With these settings (`workers="4"`); everything is stopped and deleted afterwards.
+
+    `beside`: processes of servers that are somebody else's, and part of what it costs.
+    """
+    with folder() as place, _running_in(place, settings, beside) as site:
         yield site
 
 
 @contextmanager
-def _running_in(folder: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
+def folder() -> Iterator[Path]:
+    """For whatever belongs to one measurement; servers that do not run as root may pass through it."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir="/var/tmp") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@contextmanager
+def _running_in(folder: Path, settings: Mapping[str, str], beside: Iterable[int]) -> Iterator[Installation]:
     wishes = {
         "LAZARETTO_HOME": str(folder / "home"),
         "LAZARETTO_PORT": str(choose(["api"])["api"]),
@@ -86,7 +97,7 @@ def _running_in(folder: Path, settings: Mapping[str, str]) -> Iterator[Installat
         url = _ready(process, folder)
         variables = {name: value or "" for name, value in dotenv_values(folder / "home" / "stack.env").items()}
         with closing(Database(variables["LAZARETTO_DATABASE_URL"], timeout=None)) as database:
-            yield Installation(folder, variables, url, Processes(process.pid), database)
+            yield Installation(folder, variables, url, Processes(process.pid, *beside), database)
 
 
 @contextmanager

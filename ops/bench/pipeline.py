@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from ops.bench.factory import Factory
 from ops.bench.installation import Installation
 from ops.bench.row import Better, Row
 
-_CLIENTS = 8
+CLIENTS = 8
 # Name, files of a round, and the ratio that is wanted.
 CORPORA = {
     "text": ("2 KB text", 120, 0.5),
@@ -32,6 +33,11 @@ class Measured(NamedTuple):
 
     rate: float  # files per second
     costs: Costs
+
+    @property
+    def cost(self) -> float:
+        """Processor milliseconds that a file takes of us and our servers."""
+        return sum(each for kind, each in self.costs.items() if kind != "client")
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,20 @@ class Pipeline:
 
 def through(site: Installation, files: list[File]) -> Measured:
     """All files from their upload to their outcome. Raises `RuntimeError` where one is not found clean."""
+    with measuring(site, len(files)) as measured:
+        site.wait_for(site.clients(CLIENTS).put(files))
+    return measured()
+
+
+@contextmanager
+def measuring(site: Installation, number: int) -> Iterator[Callable[[], Measured]]:
+    """What the block costs for each of so many files; to be asked afterwards."""
     before, spent, begun = site.processes.seconds(), time.process_time(), time.monotonic()
-    site.wait_for(site.clients(_CLIENTS).put(files))
+    measured: list[Measured] = []
+    yield measured.pop
     seconds = time.monotonic() - begun
     costs = site.processes.seconds() - before + Counter({"client": time.process_time() - spent})
-    return Measured(len(files) / seconds, _each(costs, len(files)))
+    measured.append(Measured(number / seconds, _each(costs, number)))
 
 
 def _each(costs: Mapping[str, float], number: int) -> Costs:

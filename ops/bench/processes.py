@@ -34,18 +34,18 @@ class Member(NamedTuple):
 
 
 class Processes:
-    """A process and all that descend from it."""
+    """A stack's first process, and all that descend from it; and servers that were started beside it."""
 
-    def __init__(self, root: int, *, kind: str = _FIRST) -> None:
-        self._root, self._kind = psutil.Process(root), kind
+    def __init__(self, root: int, *others: int) -> None:
+        self._roots = [psutil.Process(each) for each in (root, *others)]
 
     def members(self) -> Iterator[Member]:
         """All that run now."""
         children: dict[int, list[psutil.Process]] = {}
-        for each in self._root.children(recursive=True):
+        for each in (child for root in self._roots for child in root.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 children.setdefault(each.ppid(), []).append(each)
-        waiting = [Member(self._kind, True, self._root)]
+        waiting = [Member(_kind(root) or _FIRST, True, root) for root in self._roots]
         while waiting:
             yield (member := waiting.pop())
             for child in children.get(member.process.pid, ()):

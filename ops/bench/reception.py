@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import boto3
 import httpx
 
+from ops.bench import installation
 from ops.bench.clients import Clients
 from ops.embedded import s3_server
 from ops.embedded.application import Api
@@ -62,7 +62,7 @@ class Reception:
 def running() -> Iterator[Reception]:
     """Ready, and stopped and deleted afterwards."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lazaretto-bench-", dir="/var/tmp")))
+        folder = stack.enter_context(installation.folder())
         supervisor = stack.enter_context(Supervisor(folder / "logs", print))
         ports = choose(["redis", "api", *s3_server.PORTS])
         redis = Redis(folder / "redis", ports["redis"], "password")
