@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,16 +19,18 @@ from ops.bench.corpus import File
 
 _TIMEOUT = 120  # seconds
 _BLOCK = 1024 * 1024  # bytes of a file that are sent at once
+_IDLE = 2.0  # seconds after which a connection is not trusted any more: the server closes it after five
 _WAIT = 60  # seconds that the API may hold an answer back
 
 
 class Client:
-    """One connection, which is kept."""
+    """One connection, which is kept while it is used, and made anew after `close`."""
 
     def __init__(self, url: str, key: str) -> None:
         address = urlsplit(url)
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, _TIMEOUT, blocksize=_BLOCK)
         self._key = {"Authorization": f"Bearer {key}"}
+        self._used = time.monotonic()
 
     def close(self) -> None:
         self._connection.close()
@@ -57,9 +60,11 @@ class Client:
     def _asked(
         self, method: str, target: str, body: bytes | BinaryIO | None, headers: dict[str, str]
     ) -> dict[str, object]:
+        if time.monotonic() - self._used > _IDLE:
+            self._connection.close()
         self._connection.request(method, target, body, headers)
         answer = self._connection.getresponse()
-        text = answer.read()
+        text, self._used = answer.read(), time.monotonic()
         if answer.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
             raise RuntimeError(f"{method} {target}: {answer.status} {text.decode(errors='replace')[:500]}")
         return dict(json.loads(text))

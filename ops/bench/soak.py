@@ -117,12 +117,13 @@ def _taken(gauge: Gauge, traffic: Traffic, seconds: float, every: float) -> Iter
     for number in range(1, int(seconds / every) + 1):
         time.sleep(max(0.0, begun + number * every - time.monotonic()))
         sample, served = gauge.sample(), [each.seconds for each in traffic.served()]
-        latencies = {f"latency p{part * 100:g}, ms": percentile(served, part) * 1000 for part in (0.5, 0.99)}
-        yield sample | latencies | {"files/s": len(served) / every}
+        if served:
+            sample |= {f"latency p{part * 100:g}, ms": percentile(served, part) * 1000 for part in (0.5, 0.99)}
+        yield sample | {"files/s": len(served) / every}
 
 
 def _median(samples: list[Sample], name: str) -> float:
-    return statistics.median(sample.get(name, 0.0) for sample in samples)
+    return statistics.median([sample[name] for sample in samples if name in sample] or [0.0])
 
 
 def show(soak: Soak) -> bool:

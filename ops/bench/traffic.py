@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPException
 from typing import NamedTuple
 
 from ops.bench.arrivals import Arrival
@@ -68,7 +69,8 @@ class Traffic:
     def _serve(self, client: Client, file: File, outcome: Status, due: float) -> None:
         try:
             found = client.outcome(file)
-        except (OSError, RuntimeError) as fault:
+        except (OSError, HTTPException, RuntimeError) as fault:
+            client.close()
             found = f"{type(fault).__name__}: {fault}"
         now = time.monotonic()
         with self._lock:
