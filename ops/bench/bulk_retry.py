@@ -24,6 +24,7 @@ from ops.cli import client, installation
 from ops.embedded.programs import ours
 from worker import clock
 from worker.adapters.object_store import ObjectStore
+from worker.lanes import Lane
 from worker.scan import Status
 from worker.settings import load
 from worker.store.database import Database
@@ -109,7 +110,7 @@ def _times_back(database: Database) -> Counter[str]:
 
 
 def _waiting(database: Database) -> int:
-    waiting = select(scans.c.id).where(scans.c.status == Status.QUEUED.value, scans.c.bulk.is_(True))
+    waiting = select(scans.c.id).where(scans.c.status == Status.QUEUED.value, scans.c.lane == Lane.BULK.value)
     with database.read() as connection:
         return len(connection.execute(waiting).all())
 

@@ -13,7 +13,8 @@ import redis
 from typer.testing import CliRunner
 
 from ops.cli import app
-from tests.system import Calendar, System
+from tests.calendar import Calendar
+from tests.system import System
 from worker import clock, sweep, sweep_buckets
 from worker.adapters.object_store import ObjectStore
 from worker.canaries import eicar, encrypted_zip
