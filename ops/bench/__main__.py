@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.bench import installation, intake, latency, peaks, reception, sandbox_cost, waiting
+from ops.bench import installation, intake, latency, peaks, reception, sandbox_cost, transactions, waiting
 from ops.bench.crew import Crew
 from ops.bench.factory import Factory
 from ops.bench.pipeline import Pipeline
@@ -24,7 +24,7 @@ class Effort:
     """How much is measured. The defaults are `make bench`; less proves that it still works, and nothing else."""
 
     rounds: int = 5
-    share: float = 1.0  # of each corpus
+    share: float = 1.0  # of the usual number of files, or repetitions
     latency_files: int = latency.FILES
     large: int = intake.LARGE
     small: int = intake.SMALL
@@ -55,7 +55,8 @@ def measured(effort: Effort, profile: Profile) -> Iterator[Row]:
             yield from intake.small(place, factory, effort.rounds, effort.small)
             yield from waiting.rows(place, effort.rounds, effort.waiters)
             yield from intake.large(place, effort.rounds, effort.large)
-    yield from sandbox_cost.rows()
+    yield from sandbox_cost.rows(effort.share)
+    yield from transactions.rows(effort.share)
 
 
 def _whole(effort: Effort, factory: Factory, profile: Profile) -> Iterator[Row]:

@@ -23,8 +23,11 @@ Arrival = tuple[File, Status]  # and what it ends as
 
 def arrivals(factory: Factory) -> Iterator[Arrival]:
     """The realistic mix, and a few bad ones."""
-    bases, chance = factory.make("mix", _BASES), random.Random(_BASES)  # noqa: S311 - nothing is secret here
-    bad = itertools.cycle(_bad_ones())
+    return _without_end(factory.make("mix", _BASES))
+
+
+def _without_end(bases: list[File]) -> Iterator[Arrival]:
+    bad, chance = itertools.cycle(_bad_ones()), random.Random(_BASES)  # noqa: S311 - nothing is secret here
     for number, base in enumerate(itertools.cycle(bases)):
         if chance.random() < _BAD:
             file, outcome = next(bad)

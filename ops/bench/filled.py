@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rich.console import Console
 from sqlalchemy import select
 
-from ops.bench.invented import Invention
+from ops.bench.invented import DAYS, Invention
 from ops.bench.load import fill
 from ops.bench.questions import KEY
 from ops.embedded import postgres_server
@@ -64,7 +64,7 @@ def _fill(database: Database, number: int) -> None:
     services.ensure_bootstrap_key(database, KEY)
     with console.status("inventing") as status:
         fill(database, Invention(number, clock.now()), status.update)
-        for at, last in RollUps(database).repair(clock.now() - timedelta(days=365)):
+        for at, last in RollUps(database).repair(clock.now() - timedelta(days=DAYS + 1)):
             status.update(f"counting {at:%Y-%m-%d %H:00} of {last:%Y-%m-%d %H:00}")
         keeper = RollUps(database)
         while keeper.keep():

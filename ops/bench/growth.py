@@ -27,7 +27,6 @@ from ops.bench.row import Better, Row
 
 _MOST = 1.1  # times what a file costs the stack that it is compared with
 _CORPUS = "pdf"
-_UNBOUNDED = "100000000"  # waiting scans: here they wait on purpose
 _OUT = Path("var/bench-growth.json")
 Turn = Callable[[], Measured]
 
@@ -36,6 +35,7 @@ class Effort(NamedTuple):
     """How much is measured; less proves that it still works, and nothing else."""
 
     workers: tuple[int, ...] = (1, 2, 4, 8)
+    kinds: tuple[str, ...] = KINDS
     scans: tuple[int, ...] = (100_000, 5_000_000)
     queued: int = 100_000
     rounds: int = 7
@@ -61,7 +61,7 @@ def measured(effort: Effort) -> Iterator[Row]:
     with Factory.running() as factory:
         growth = _Growth(effort, factory)
         yield from growth.workers()
-        for kind in KINDS:
+        for kind in effort.kinds:
             yield from growth.rows(kind)
         yield from growth.line()
 
@@ -89,7 +89,7 @@ class _Growth:
         """First all get in line, then the first of them are scanned."""
         rounds, name = self._effort.rounds + 1, f"{self._effort.queued} in line"
         with ExitStack() as stack:
-            sites = [stack.enter_context(installation.running(max_waiting=_UNBOUNDED)) for _ in range(2)]
+            sites = [stack.enter_context(installation.running(max_waiting="0")) for _ in range(2)]
             other, usual = (stack.enter_context(Line.of(site)) for site in sites)
             for line in (other, usual):
                 for _ in range(rounds):

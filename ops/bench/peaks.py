@@ -24,6 +24,8 @@ _NAMES = {  # of the kind, and whether it is the first of it
     ("api", True): "API",
     ("worker", True): "worker, main",
     ("worker", False): "worker, pool",
+    ("slow worker", True): "worker, main",
+    ("slow worker", False): "worker, pool",
     ("sweeper", True): "sweeper",
 }
 _SANDBOX = "sandbox with its children"

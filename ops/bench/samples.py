@@ -11,7 +11,7 @@ import psutil
 import redis
 
 from ops.bench.installation import Installation
-from worker.adapters.task_queue import SCANS
+from worker.lanes import Lane
 from worker.settings import MIB
 
 Sample = dict[str, float]  # by name: `memory of api, MiB`
@@ -41,7 +41,7 @@ class Gauge:
                     taken[name] += amount
         info = self._redis.info("memory")
         taken["Redis, MiB"] += info["used_memory"] / MIB
-        taken["waiting in line"] += self._redis.llen(SCANS)
+        taken["waiting in line"] += sum(self._redis.llen(lane) for lane in Lane)
         taken["scratch, MiB"] += sum(each.stat().st_size for each in self._scratch.iterdir()) / MIB
         return {"database connections": 0.0} | taken
 
