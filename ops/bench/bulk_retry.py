@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import insert, select
 
 from lazaretto_client import Lazaretto
-from ops.bench.row import Row
+from ops.bench.row import Better, Row
 from ops.cli import client, installation
 from ops.embedded.programs import ours
 from worker import clock
@@ -55,7 +55,7 @@ def rows(number: int) -> Iterator[Row]:
     if wrong or not left:
         raise SystemExit(f"{len(wrong)} are not back exactly once; {left} were waiting at the end of the measurement")
     print(f"each is back exactly once; {left} still waited when the last upload was timed")
-    yield Row(f"an upload while {number} are put back", value, "ms", floor, value / floor, _MOST * floor)
+    yield Row(f"an upload while {number} are put back", value, "ms", floor, Better.LOWER, _MOST)
 
 
 def _seconds(lazaretto: Lazaretto, count: int) -> list[float]:
