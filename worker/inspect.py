@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +121,7 @@ class Inspector:
     @contextmanager
     def _scanning(self, file: Scratch) -> Iterator[Future[Examination]]:
         """What the scanner finds, while something else is done within; nobody reads the file any more afterwards."""
-        scanning = self._side_by_side.submit(self._scan, file)
+        scanning = self._side_by_side.submit(copy_context().run, self._scan, file)
         try:
             yield scanning
         finally:
