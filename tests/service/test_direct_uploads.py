@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system import SERVICE, Calendar, System
+from tests.calendar import Calendar
+from tests.system import SERVICE, System
 from worker.adapters.objects import Form
 from worker.body import FileTooLarge
 from worker.canaries import eicar, encrypted_zip

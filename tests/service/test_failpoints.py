@@ -23,9 +23,10 @@ from ops.embedded.clamd_server import Clamd
 from ops.samples.unwelcome import executable
 from tests import effects
 from tests.audit import audit
+from tests.calendar import Calendar
 from tests.effects import Point
 from tests.later import MALWARE, known_malware
-from tests.system import Calendar, System, incoming
+from tests.system import System, incoming
 from worker import clock
 from worker.adapters import object_store
 from worker.adapters.objects import Place
