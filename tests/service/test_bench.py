@@ -19,8 +19,15 @@ from tests import processes
 pytestmark = pytest.mark.timeout(600)
 MIB = 2**20
 FEW = Effort(
-    rounds=1, share=0.01, latency_files=2, large=6 * MIB, small=4, waiters=2, sizes={"1 MB": (10**6, 1)}, pictures=((64, 48),)
-)  # fmt: skip
+    rounds=1,
+    share=0.01,
+    latency_files=2,
+    large=6 * MIB,
+    small=4,
+    waiters=2,
+    sizes={"1 MB": (10**6, 1)},
+    pictures=((64, 48),),
+)
 PROMISED = {  # the beginnings of the names, and what is wanted of them
     "pipeline: 2 KB text": 0.5,
     "pipeline: 20 KB PDF": 0.5,
