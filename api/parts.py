@@ -119,8 +119,8 @@ def make(settings: Settings) -> Parts:
     )
 
 
-def of(request: Request) -> Parts:
-    """The parts of the application that serves this request."""
+async def of(request: Request) -> Parts:
+    """The parts of the application that serves this request. A coroutine, or FastAPI would ask in a thread."""
     parts: Parts = request.app.state.parts
     return parts
 

@@ -16,7 +16,8 @@ from sqlalchemy import select
 
 from tests.calendar import Calendar
 from worker import api_keys
-from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.adapters.task_queue import RESCAN_TASK, SCAN_TASK, TaskQueue
 from worker.assembly import make_sandbox
 from worker.backfill import Backfill

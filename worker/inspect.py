@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker import media_types, metrics
-from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.decide import Findings
 from worker.errors import ContentChanged, SandboxFailed
 from worker.instruments import Step

@@ -20,7 +20,7 @@ from sqlalchemy import insert, select
 
 from lazaretto_client import Lazaretto
 from ops.bench.row import Better, Row
-from ops.cli import client, installation
+from ops.cli import client, installation, records
 from ops.embedded.programs import ours
 from worker import clock
 from worker.adapters.object_store import ObjectStore
@@ -41,7 +41,7 @@ _BACK = "tried again, with others"
 def rows(number: int) -> Iterator[Row]:
     """Medians in milliseconds, one upload after the other."""
     installation.find()
-    with client.connect() as lazaretto, installation.database() as database:
+    with client.connect() as lazaretto, records.database() as database:
         floor = statistics.median(_seconds(lazaretto, _TIMED)) * 1000
         lost = _lose(database, _outcome(lazaretto), number)
         print(f"{number} failed; put back by a command that is killed, and repeated", flush=True)

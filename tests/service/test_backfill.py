@@ -18,7 +18,8 @@ from tests.system import LEGACY as BUCKET
 from tests.system import System
 from worker import backfill, clock
 from worker import settings as settings_module
-from worker.adapters.object_store import PART, Listed, Place
+from worker.adapters.object_store import PART
+from worker.adapters.objects import Listed, Place
 from worker.backfill import Backfill, OwnBucket, Passed
 from worker.canaries import eicar, encrypted_zip
 from worker.errors import LazarettoError, NoSuchService, StoreRefuses

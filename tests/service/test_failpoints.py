@@ -29,7 +29,7 @@ from tests.later import MALWARE, known_malware
 from tests.system import System, incoming
 from worker import clock
 from worker.adapters import object_store
-from worker.adapters.object_store import Place
+from worker.adapters.objects import Place
 from worker.canaries import eicar, encrypted_zip
 from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
