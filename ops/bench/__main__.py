@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.bench import images, installation, intake, latency, peaks, reception, sandbox_cost, transactions, waiting
+from ops.bench import images, installation, intake, latency, peaks, reception, sandbox_cost, waiting
 from ops.bench.crew import Crew
 from ops.bench.factory import Factory
 from ops.bench.pipeline import Pipeline
@@ -58,7 +58,6 @@ def measured(effort: Effort, profile: Profile) -> Iterator[Row]:
             yield from intake.large(place, effort.rounds, effort.large)
     yield from images.rows(effort.rounds, effort.pictures)
     yield from sandbox_cost.rows(effort.share)
-    yield from transactions.rows(effort.share)
 
 
 def _whole(effort: Effort, factory: Factory, profile: Profile) -> Iterator[Row]:
