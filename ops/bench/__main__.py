@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.bench import installation, intake, latency, peaks, reception, sandbox_cost, transactions, waiting
+from ops.bench import images, installation, intake, latency, peaks, reception, sandbox_cost, waiting
 from ops.bench.crew import Crew
 from ops.bench.factory import Factory
 from ops.bench.pipeline import Pipeline
@@ -29,6 +29,7 @@ class Effort:
     large: int = intake.LARGE
     small: int = intake.SMALL
     waiters: int = waiting.WAITERS
+    pictures: tuple[tuple[int, int], ...] = images.SIZES
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: peaks.FILES)
 
 
@@ -55,8 +56,8 @@ def measured(effort: Effort, profile: Profile) -> Iterator[Row]:
             yield from intake.small(place, factory, effort.rounds, effort.small)
             yield from waiting.rows(place, effort.rounds, effort.waiters)
             yield from intake.large(place, effort.rounds, effort.large)
+    yield from images.rows(effort.rounds, effort.pictures)
     yield from sandbox_cost.rows(effort.share)
-    yield from transactions.rows(effort.share)
 
 
 def _whole(effort: Effort, factory: Factory, profile: Profile) -> Iterator[Row]:

@@ -86,7 +86,8 @@ def _serve(parent: Connection, work: _Work) -> None:
     leave_interrupts_to_the_parent()
     os.environ |= work.variables
     floor = Floor(work.clamd)
-    floor.warm_up()
+    with work.next.get_lock():  # two would make the same buckets
+        floor.warm_up()
     with suppress(EOFError):
         while (files := parent.recv()) is not None:
             parent.send(_round(floor, files, work))

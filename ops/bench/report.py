@@ -18,9 +18,16 @@ Profile = dict[str, Mapping[str, Costs]]  # by the name of a row: of both sides,
 
 
 def end_on_signals() -> None:
-    """However we are asked to end, everything is stopped and deleted on the way out."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit("interrupted"))
+    """However we are asked to end, everything is stopped and deleted on the way out; whoever asks twice waits, too."""
+
+    def end(*_: object) -> None:
+        for number in asked:
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit("interrupted; stopping everything")
+
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in asked:
+        signal.signal(number, end)
 
 
 def write(path: Path, content: object) -> None:
