@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +23,15 @@ class KeptSandbox(Sandbox):
 
     def end(self) -> None:
         super().close()
+
+    def adopt(self) -> None:
+        """In a process forked from the owner's, which does nothing meanwhile: its server goes on here."""
+        if self._server is not None:
+            self._server.owner = os.getpid()
+
+    def idle(self) -> AbstractContextManager[bool]:
+        """Inside the block no call is going on: whoever ends there owes the server nothing."""
+        return self._lock
 
 
 class SQLiteTemplate:

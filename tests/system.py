@@ -15,11 +15,11 @@ import redis
 from sqlalchemy import select
 
 from tests.calendar import Calendar
+from tests.kept import KeptSandbox
 from worker import api_keys
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.objects import Place
 from worker.adapters.task_queue import RESCAN_TASK, SCAN_TASK, TaskQueue
-from worker.assembly import make_sandbox
 from worker.backfill import Backfill
 from worker.direct_uploads import Announced, DirectUploads
 from worker.instruments import Way
@@ -29,7 +29,6 @@ from worker.lanes import Lane
 from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
-from worker.sandbox import Sandbox
 from worker.scan import Event, Scan
 from worker.services import Scope, ensure_bootstrap_key
 from worker.settings import Settings
@@ -65,34 +64,35 @@ class System:
     settings: Settings
     database: Database
     objects: ObjectStore
-    sandbox: Sandbox
+    sandbox: KeptSandbox
     queue: TaskQueue
     parts: Parts
 
     @classmethod
-    def start(cls, settings: Settings, objects: ObjectStore, sandbox: Sandbox) -> System:
+    def start(cls, settings: Settings, objects: ObjectStore, sandbox: KeptSandbox) -> System:
         """On a database that has its tables. `sandbox` is one for the usual settings, and stays open."""
         database = Database(settings.database_url.get_secret_value())
         ensure_bootstrap_key(database, KEY)
         return cls(settings, database, objects, sandbox, TaskQueue(settings), Parts(settings, objects, sandbox))
 
     def with_settings(self, **changes: Any) -> System:
-        """The same system as a process with other settings sees it; close it like any other."""
+        """The same system as a process with other settings sees it, but for those of the sandbox; close it like any
+        other."""
         settings = self.settings.model_copy(update=changes)
-        confined = any(name.startswith("sandbox_") for name in changes)
-        sandbox = make_sandbox(settings) if confined else self.sandbox
-        parts = Parts(settings, self.objects, sandbox)
+        parts = Parts(settings, self.objects, self.sandbox)
         return replace(self, settings=settings, queue=TaskQueue(settings), parts=parts)
 
-    def in_a_fork(self) -> System:
-        """The same system, for a process that was forked from its owner's: no connection is shared."""
+    def in_a_fork(self, *, alone: bool = False) -> System:
+        """The same system, for a process that was forked from its owner's: no connection is shared. `alone`: its owner
+        does nothing until it has ended."""
         for client in (self.objects._s3, self.objects._s3_once):
             client._endpoint.http_session.close()  # type: ignore[attr-defined]
         database = Database(self.settings.database_url.get_secret_value())
-        sandbox = make_sandbox(self.settings)
-        parts = Parts(self.settings, self.objects, sandbox)
+        if alone:
+            self.sandbox.adopt()
+        parts = Parts(self.settings, self.objects, self.sandbox)
         parts.scanners._trust = self.parts.scanners._trust  # no canary is flown again
-        return System(self.settings, database, self.objects, sandbox, TaskQueue(self.settings), parts)
+        return System(self.settings, database, self.objects, self.sandbox, TaskQueue(self.settings), parts)
 
     def key_of(self, service: str, scopes: Collection[Scope] = (Scope.SUBMIT, Scope.READ)) -> str:
         """A new key of a service, which is put on record where it is not yet."""

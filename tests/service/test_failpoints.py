@@ -154,12 +154,17 @@ def _killed(system: System, point: Point, work: Callable[[System], object]) -> b
     pid = os.fork()
     if pid == 0:
         try:
-            own = system.in_a_fork()
-            with effects.at(own.objects, point, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            own = system.in_a_fork(alone=True)
+            with effects.at(own.objects, point, partial(_die, own)):
                 work(own)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def _die(system: System) -> None:
+    with system.sandbox.idle():
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_that_is_killed_anywhere(system: System, calendar: Calendar, file: File) -> None:
