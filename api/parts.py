@@ -18,6 +18,7 @@ from api.waiting import Waiting
 from worker import metric_files, migrations, services, sessions, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
+from worker.admission import Admission
 from worker.direct_uploads import DirectUploads
 from worker.errors import Permanent
 from worker.exposition import Machine, Together
@@ -48,6 +49,7 @@ class Parts:
     quotas: Quotas
     objects: ObjectStore
     queue: TaskQueue
+    admission: Admission
     intake: Intake
     direct_uploads: DirectUploads
     operations: Operations
@@ -105,6 +107,7 @@ def make(settings: Settings) -> Parts:
         quotas=quotas,
         objects=objects,
         queue=queue,
+        admission=Admission(database, settings),
         intake=Intake(database, objects, queue, policies, settings),
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
         operations=Operations(database, objects, queue, settings),

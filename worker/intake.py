@@ -24,6 +24,7 @@ from worker.hints import Hints
 from worker.idempotency import UNCLAIMED, Claim
 from worker.instruments import Way
 from worker.keys import default_prefix, sealed_key
+from worker.lanes import lane_of
 from worker.policies import Policies
 from worker.quarantine import QuarantineWriter
 from worker.scan import Cause, Content, Mover, Reason, ReasonCode, Scan, Status
@@ -182,6 +183,7 @@ class Intake:
         cause = Cause(Mover.INTAKE, f"{content.size} bytes are in quarantine")
         values = {
             "enqueued_at": clock.now(),
+            "lane": lane_of(content.size, scan.filename, scan.declared_type, self._settings.large_size).value,
             "lease_until": None,
             "size": content.size,
             "sha256": content.sha256,

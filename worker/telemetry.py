@@ -20,6 +20,8 @@ class Log(StrEnum):
     UPLOAD_ACCEPTED = "upload_accepted"
     UPLOAD_REFUSED = "upload_refused"
     UPLOAD_BROKEN_OFF = "upload_broken_off"
+    UPLOADS_TURNED_AWAY = "uploads_turned_away"
+    UPLOADS_TAKEN_IN_AGAIN = "uploads_taken_in_again"
     ENQUEUE_FAILED = "enqueue_failed"
     SCAN_NOT_OURS = "scan_not_ours"
     SCAN_ENDED = "scan_ended"

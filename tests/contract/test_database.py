@@ -38,7 +38,6 @@ CAUSE = Cause(Mover.WORKER, "because", "test")
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     made = Database(database_url)
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, "key")
     yield made
     made.close()

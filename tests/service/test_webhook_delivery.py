@@ -13,10 +13,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests import receiver as answers
+from tests.calendar import Calendar
 from tests.outcomes import Outcomes
 from tests.receiver import Receiver
 from tests.stack import until
-from tests.system import Calendar
 from worker import clock, signing
 from worker.adapters.task_queue import TaskQueue
 from worker.hints import Hints
