@@ -20,6 +20,7 @@ from ops.embedded.programs import ours
 from tests.calendar import Calendar
 from tests.images import encode, photo
 from tests.server import Server
+from tests.stack import until
 from tests.system import System
 from worker import policies
 from worker.canaries import encrypted_zip
