@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class Inspector:
         if sniffed.exhausting and sniffed.closed:
             closed = _findings(scan, sniffed.type, sniffed.also, [], [sniffed.closed])
             return Inspection(closed, scanner=None)
-        scanning = self._side_by_side.submit(self._scan, file)
+        scanning = self._side_by_side.submit(copy_context().run, self._scan, file)
         picture: Picture | None = None
         try:
             detected = media_types.meant(scan.declared_type, scan.filename, sniffed.type)
