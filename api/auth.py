@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 
@@ -32,8 +32,8 @@ def _caller(
     return caller
 
 
-def _needing(scope: Scope) -> Callable[[Caller], Caller]:
-    def checked(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+def _needing(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
+    async def checked(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
         if scope not in caller.scopes:
             detail = f"This API key does not carry the scope {scope.value}."
             raise Problem(HTTPStatus.FORBIDDEN, "scope_missing", detail, expected=f"a key with {scope.value}")

@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker import media_types, metrics
-from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.decide import Findings
 from worker.errors import ContentChanged, SandboxFailed
 from worker.instruments import Step
@@ -119,7 +121,7 @@ class Inspector:
     @contextmanager
     def _scanning(self, file: Scratch) -> Iterator[Future[Examination]]:
         """What the scanner finds, while something else is done within; nobody reads the file any more afterwards."""
-        scanning = self._side_by_side.submit(self._scan, file)
+        scanning = self._side_by_side.submit(copy_context().run, self._scan, file)
         try:
             yield scanning
         finally:

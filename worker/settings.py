@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     )
     content_url_seconds: int = Field(60, description="how long a download address works")
 
+    max_waiting: int = Field(
+        10_000, ge=0, description="so many uploads may wait for a worker before others are refused; 0: any number"
+    )
+    min_free_disk: int = Field(
+        512 * MIB, ge=0, description="uploads are refused where home or scratch have less (or less than a tenth) left"
+    )
+
     # Work
     memory_limit: int = Field(16 * MIB, description="files up to this size are scanned from memory, not disk")
     scratch_dir: Path | None = Field(None, description="where larger files lie while scanned; None: $TMPDIR")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert
 
-from worker import clock, migrations, services
+from worker import clock, services
 from worker.lanes import Lane
 from worker.scan import Cause, Mover, Scan, Status
-from worker.store import backlog, inventory, orders, scans
+from worker.store import backlog, inventory, orders, scans, standing
 from worker.store.database import Database
 from worker.store.tables import scans as table
 
@@ -26,7 +26,6 @@ Ask = Callable[[Database], object]
 def database(database_url: str) -> Iterator[Database]:
     """With many scans, for none of which the sweeper has anything to do."""
     made = Database(database_url)
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, "key")
     with made.write() as connection:
         first = Scan(clock.new_id(), "default", Status.CLEAN, "a", None, NOW, NOW, finished_at=NOW)
@@ -61,6 +60,11 @@ def _unqueued_bulk(database: Database) -> object:
         return backlog.take_unqueued(connection, NOW, LOST_BEFORE - timedelta(days=1), 500, Lane.BULK)
 
 
+def _uploads_waiting(database: Database) -> object:
+    with database.read() as connection:
+        return standing.uploads_waiting(connection, 100)
+
+
 def _held(database: Database) -> object:
     with database.read() as connection:
         return orders.held(connection, scans.Filter(statuses=(Status.FAILED,), service="default"), NOW, 200)
@@ -80,6 +84,7 @@ def _in_quarantine(database: Database) -> object:
     [
         (_unqueued, "ix_scans_pending"),
         (_unqueued_bulk, "ix_scans_pending"),
+        (_uploads_waiting, "ix_scans_pending"),
         (_held, "ix_scans_held"),
         (_held_counted, "ix_scans_held"),
         (_found(backlog.lost_workers(NOW)), "ix_scans_"),

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from worker import clock
 from worker.lanes import Lane
 from worker.scan import HELD, Status
-from worker.store.tables import deliveries, endpoints, rescans, scans
+from worker.store.tables import deliveries, endpoints, events, rescans, scans
+from worker.store.tables.scans import ends
 from worker.store.tables.schema import UtcDateTime
 
 _NO_TEST = datetime(2001, 1, 1, tzinfo=UTC)  # tests are due since before that, to be ahead of all others
@@ -33,6 +34,20 @@ def pending(connection: Connection, service: str | None) -> list[Pending]:
     if service is not None:
         theirs = theirs.where(_is_of(service))
     return [Pending(Status(row.status), Lane(row.lane), row.number, row.oldest) for row in connection.execute(theirs)]
+
+
+def uploads_waiting(connection: Connection, most: int) -> int:
+    """How many uploads wait for a worker, of which no more than `most` are counted; bulk work is none."""
+    lanes = [lane.value for lane in Lane if lane is not Lane.BULK]
+    waiting = (scans.c.finished_at.is_(None), scans.c.status == Status.QUEUED.value, scans.c.lane.in_(lanes))
+    some = select(scans.c.status).where(*waiting).limit(most).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def ended_since(connection: Connection, moment: datetime) -> int:
+    """How many decisions have ended since then."""
+    ended = select(func.count()).select_from(events).where(ends, events.c.at >= moment)
+    return connection.execute(ended).scalar_one()
 
 
 def held(connection: Connection, service: str | None) -> dict[Status, int]:
