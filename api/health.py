@@ -67,6 +67,7 @@ async def readiness(parts: Parts) -> Readiness:
         "redis": (_redis, Health.DEGRADED),
         "policy": (_policy, Health.DEGRADED),
         "scanners": (_scanners, Health.DEGRADED),
+        "room": (_room, Health.DEGRADED),
     }
     found = await asyncio.gather(*(parts.in_thread(_checked, look, parts, fault) for look, fault in looks.values()))
     checks = dict(zip(looks, found, strict=True))
@@ -105,6 +106,11 @@ def _redis(parts: Parts) -> str:
 
 def _policy(parts: Parts) -> str:
     return parts.policies.check()
+
+
+def _room(parts: Parts) -> str:
+    """Where there is none, uploads are refused for a while: sent elsewhere, they would meet the same line."""
+    return parts.admission.check()
 
 
 def _scanners(parts: Parts) -> str:

@@ -150,11 +150,11 @@ async def get_scan(
     ] = 0,
 ) -> ScanDetails:
     """One scan. With `wait`, answers as soon as the scan has ended, or after that time. Scope: `read`."""
-    scan = await parts.in_thread(visible, parts, caller, scan_id)
-    if wait and not scan.status.ended:
-        await parts.waiting.until_ended(scan_id, wait)
-        scan = await parts.in_thread(visible, parts, caller, scan_id)
-    return ScanDetails.of(scan)
+
+    async def read() -> Scan:
+        return await parts.in_thread(visible, parts, caller, scan_id)
+
+    return ScanDetails.of(await (parts.waiting.until_ended(scan_id, wait, read) if wait else read()))
 
 
 @router.delete("/{scan_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND))
@@ -169,7 +169,7 @@ def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
     try:
         parts.operations.erase(scan, Order(caller.actor, mover, request_id))
     finally:  # it has ended, also where the store is away
-        parts.hints.ended(scan.service)
+        parts.hints.ended(scan.service, scan.id)
 
 
 @router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))

@@ -2,10 +2,10 @@
 
     intake ──▶ quarantine ──▶ pipeline: claim ▸ inspect ▸ decide ▸ settle ──▶ clean bucket, or deleted, or held
 
-The domain      `scan` (states, and who moves them; `pixels`: how large images are), `media_types`, `policy` (the rules;
-                with `policy_file`: where they stand, `toml_lines`: in which line, and `policies`: as they stand now),
-                `decide` (findings → verdict), `retries`, `keys`, `errors`, `views` (a scan as everybody outside sees
-                it)
+The domain      `scan` (states, and who moves them; `pixels`: how large images are), `media_types`,
+                `lanes` (the queue that a scan waits in), `policy` (the rules; with `policy_file`: where they stand,
+                `toml_lines`: in which line, and `policies`: as they stand now), `decide` (findings → verdict),
+                `retries`, `keys`, `errors`, `views` (a scan as everybody outside sees it)
 Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
                 `idempotency`: sent twice, taken in once), `direct_uploads` (files that reach the bucket without us;
                 `sources` tells where), `backfill` (files that were there before us), `pipeline` (the whole path, top

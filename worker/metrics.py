@@ -12,7 +12,7 @@ from functools import wraps
 from typing import ParamSpec
 
 from worker import steps, telemetry
-from worker.instruments import ENDS, LOOKED_AT, Attempt, Delivered, SecondLook, Step, Way, expect, instruments
+from worker.instruments import ENDS, LOOKED_AT, Attempt, Delivered, Refused, SecondLook, Step, Way, expect, instruments
 from worker.scan import Status
 from worker.telemetry import Log
 
@@ -48,6 +48,11 @@ def taken_in(service: str, way: Way, size: int) -> None:
     """A file that is safe in quarantine, and on record."""
     instruments().uploads.labels(service, way.value).inc()
     instruments().upload_bytes.labels(service).inc(size)
+
+
+@_harmless
+def upload_turned_away(why: Refused) -> None:
+    instruments().uploads_turned_away.labels(why.value).inc()
 
 
 @_harmless

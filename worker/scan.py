@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from worker.lanes import Lane
 from worker.pixels import Pixels
 
 
@@ -189,7 +190,7 @@ class Scan:
     sha256: str | None = None
     etag: str | None = None
     quarantine_key: str | None = None  # None once the bytes are gone from there
-    bulk: bool = False  # does it wait in the queue that delays no upload?
+    lane: Lane = Lane.SCANS  # the queue that it waits in
     source_bucket: str = ""  # of a backfill, which leaves the object alone; empty: quarantine
     source_key: str | None = None  # under incoming/, where the service put the bytes; None: they came through intake
     source_etag: str | None = None  # of what lay there when it was enqueued; None: promised, not enqueued yet

@@ -10,19 +10,19 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 from sqlalchemy import Connection, event, select
 
 from ops.bench.invented import Invention
 from ops.bench.load import fill
 from ops.bench.questions import KEY, LISTS, Sample, questions
-from worker import clock, migrations, services
+from tests.kept import PostgresTemplate, SQLiteTemplate
+from worker import clock, services
+from worker.lanes import Lane
 from worker.rollup import RollUps
 from worker.scan import Scan
-from worker.store import backlog, findings, inventory, listing, rollups, scans
+from worker.store import backlog, findings, inventory, listing, rollups, scans, standing
 from worker.store.database import Database
 from worker.store.tables import metadata
 from worker.store.tables import scans as table
@@ -41,7 +41,6 @@ Asked = list[tuple[str, Any]]
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """With a month of scans."""
     made = Database(_url(request, tmp_path_factory.mktemp("plans")))
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, KEY)
     fill(made, Invention(SCANS, NOW))
     while RollUps(made).keep():
@@ -52,12 +51,10 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def _url(request: pytest.FixtureRequest, folder: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{folder / 'lazaretto.db'}"
-    server: str = request.getfixturevalue("postgres_url")
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return server.rsplit("/", 1)[0] + f"/{name}"
+        sqlite: SQLiteTemplate = request.getfixturevalue("sqlite_template")
+        return sqlite.copied(folder / "lazaretto.db")
+    postgres: PostgresTemplate = request.getfixturevalue("postgres_template")
+    return postgres.copied()
 
 
 @pytest.fixture(autouse=True)
@@ -171,12 +168,14 @@ def _in_the_background(database: Database, sample: Sample) -> Iterator[Callable[
     lately, some = NOW - timedelta(days=90), sample.ids[0]
     for left in (backlog.held_before(lately, None, ["x"]), backlog.untidy(NOW), backlog.lost_workers(NOW)):
         yield within(partial(backlog.find, condition=left, limit=50))
-    yield within(lambda connection: backlog.take_unqueued(connection, NOW, lately, 50))
+    yield within(lambda connection: backlog.take_unqueued(connection, NOW, lately, 50, Lane.SCANS))
     yield lambda: next(inventory.walk(database, inventory.in_quarantine(), 50))
     yield lambda: next(inventory.walk(database, inventory.under("legal/"), 50))
     yield within(lambda connection: scans.of_source(connection, "incoming/legal/x", "e"))
     yield within(lambda connection: rollups.next_end(connection, hour))
     yield within(lambda connection: list(rollups.ends(connection, hour, hour + timedelta(hours=1))))
+    yield within(lambda connection: standing.ended_since(connection, NOW - timedelta(seconds=10)))
+    yield within(lambda connection: standing.uploads_waiting(connection, MOST_ROWS // 2))
     yield within(lambda connection: rollups.next_hour(connection, hour))
     yield within(lambda connection: rollups.replace(connection, "hour", lately, {}))
     [scan] = _first(database, scans.Filter(ids=(some,)))

@@ -282,6 +282,6 @@ def test_readiness_names_what_it_looked_at(http: httpx.Client) -> None:
     ready = http.get("/readyz").json()
     assert ready["status"] == "ok"
     assert {name: check["status"] for name, check in ready["checks"].items()} == dict.fromkeys(
-        ("database", "quarantine", "clean", "redis", "policy", "scanners"), "ok"
+        ("database", "quarantine", "clean", "redis", "policy", "scanners", "room"), "ok"
     )
     assert "development signatures" in ready["checks"]["scanners"]["detail"]

@@ -221,7 +221,7 @@ AFTERWARDS: dict[str, Callable[[Night, str], None]] = {
     "lazaretto policy check": _says("in order"),
     "lazaretto reconcile": _says("they agree"),
     "redis ping": _says("PONG"),
-    **{f"redis llen {queue}": _is_a_number for queue in ("scans", "bulk", "webhooks")},
+    **{f"redis llen {queue}": _is_a_number for queue in ("scans", "large", "bulk", "webhooks")},
     "redis info memory": _says("maxmemory_policy:noeviction"),
     "lazaretto scans retry ID": _is("unscannable"),  # once more: it is as encrypted as before
     'lazaretto scans release ID --reason "the service vouches for it, ticket 4711"': _is("released"),

@@ -19,11 +19,13 @@ from ops.doctor import api, clocks, database, files, keys, processes
 from ops.doctor.check import Finding, Verdict
 from ops.doctor.examine import examine
 from ops.doctor.subject import Subject
+from tests.calendar import Calendar
 from tests.peer import Answer, Peer
 from tests.server import Server
 from tests.stack import until
-from tests.system import Calendar, System
+from tests.system import System
 from worker import api_keys, migrations
+from worker.lanes import Lane
 from worker.services import Scope
 from worker.settings import Settings
 from worker.store import rescans
@@ -143,7 +145,7 @@ def test_a_queue_that_nobody_works_for(system: System, calendar: Calendar) -> No
     system.parts.scanners.check()
     assert _look("workers", system.settings).verdict is Verdict.OK
     assert _look("queues", system.settings) == Finding(Verdict.FAIL, "scans: for 0:06:00")
-    system.amend(waiting.id, bulk=True)
+    system.amend(waiting.id, lane=Lane.BULK)
     assert _look("queues", system.settings).verdict is Verdict.OK
     calendar.pass_time(12 * 3600)
     assert _look("queues", system.settings) == Finding(Verdict.WARN, "bulk: for 12:06:00")
