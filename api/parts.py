@@ -12,6 +12,7 @@ from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
+from api.endings import Endings
 from api.scrapes import Scrapes
 from api.waiting import Waiting
 from worker import metric_files, migrations, services, sessions, signing
@@ -34,8 +35,8 @@ from worker.store.database import Database
 
 P = ParamSpec("P")
 T = TypeVar("T")
-THREADS = 64  # calls to S3, database and Redis at once; each is short
-STORE_THREADS = 32  # requests at once that ask the store; where it hangs they wait, and nobody else with them
+STORE_THREADS = 64  # calls at once of who asks the store; where it hangs they wait, and nobody else with them
+THREADS = 32  # calls to database and Redis at once, of everybody else; each is short
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,17 @@ class Parts:
     standing: Standing
     scrapes: Scrapes
     threads: ThreadPoolExecutor
-    store_threads: ThreadPoolExecutor
+    store_threads: ThreadPoolExecutor  # of the event loop, for `asyncio.to_thread`: intake's
 
     async def in_thread(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Run a call that blocks where it holds up no other request."""
-        return await asyncio.to_thread(call, *arguments, **options)
+        within = partial(contextvars.copy_context().run, call, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, within)
 
     async def in_store_thread(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """The same for a call that may wait long for the store: keys are looked up, and scans read, in others."""
-        within = partial(contextvars.copy_context().run, call, *arguments, **options)
-        return await asyncio.get_running_loop().run_in_executor(self.store_threads, within)
+        """The same for a call that may wait long for the store, as intake's do: keys are looked up, and scans read, in
+        others."""
+        return await asyncio.to_thread(call, *arguments, **options)
 
     def close(self) -> None:
         self.store_threads.shutdown(cancel_futures=True)
@@ -94,7 +96,9 @@ def make(settings: Settings) -> Parts:
     queue = TaskQueue(settings)
     policies = Policies(settings.policy_file)
     signing.ensure_all(database, policies)
-    quotas = Quotas(settings.redis_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    quotas = Quotas(redis_url)
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
     standing = Standing(database, objects, queue, settings)
     return Parts(
         settings=settings,
@@ -110,17 +114,17 @@ def make(settings: Settings) -> Parts:
         rescans=Rescans(database, queue),
         stats=Stats(database),
         hints=Hints(queue, policies),
-        waiting=Waiting(database),
+        waiting=Waiting(database, Endings(redis_url, connect_timeout=settings.connect_timeout), threads),
         session_secret=sessions.signing_secret(database),
         standing=standing,
-        scrapes=Scrapes(Together(Machine(policies), standing)),
-        threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
+        scrapes=Scrapes(Together(Machine(policies), standing), threads),
+        threads=threads,
         store_threads=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
     )
 
 
-def of(request: Request) -> Parts:
-    """The parts of the application that serves this request."""
+async def of(request: Request) -> Parts:
+    """The parts of the application that serves this request. A coroutine, or FastAPI would ask in a thread."""
     parts: Parts = request.app.state.parts
     return parts
 

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import boto3
-import psycopg
 import pytest
 
 from ops.embedded import clamd_server, postgres_server, s3_server
@@ -23,6 +21,7 @@ from ops.embedded.redis_server import Redis
 from ops.embedded.s3_server import Seaweed
 from ops.embedded.signatures import within_reach, write_development_set
 from ops.embedded.supervisor import Supervisor
+from tests.kept import PostgresTemplate, SQLiteTemplate
 from tests.stack import Stack
 
 if TYPE_CHECKING:
@@ -107,16 +106,26 @@ def postgres_url(servers: Supervisor, server_folder: Path) -> str:
     return postgres.url
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SQLiteTemplate:
+    return SQLiteTemplate(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> PostgresTemplate:
+    return PostgresTemplate(postgres_url)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database: of each kind in turn."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with its tables and nothing in them: of each kind in turn."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'lazaretto.db'}"
-    server: str = request.getfixturevalue("postgres_url")
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return server.rsplit("/", 1)[0] + f"/{name}"
+        yield request.getfixturevalue("sqlite_template").copied(tmp_path / "lazaretto.db")
+        return
+    template: PostgresTemplate = request.getfixturevalue("postgres_template")
+    url = template.copied()
+    yield url
+    template.drop(url)
 
 
 @pytest.fixture(scope="session")

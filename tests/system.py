@@ -8,16 +8,17 @@ import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import pytest
 import redis
 from sqlalchemy import select
 
-from worker import api_keys, clock, migrations
-from worker.adapters.object_store import ObjectStore, Place
+from tests.calendar import Calendar
+from tests.kept import KeptSandbox
+from worker import api_keys
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.adapters.task_queue import RESCAN_TASK, SCAN_TASK, TaskQueue
 from worker.backfill import Backfill
 from worker.direct_uploads import Announced, DirectUploads
@@ -56,21 +57,6 @@ async def chunks(data: bytes, size: int = 65536) -> AsyncIterator[bytes]:
         yield data[at : at + size]
 
 
-class Calendar:
-    """Everybody's clock, which a test can put forward."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._passed = timedelta()
-        self._real = clock.now
-        monkeypatch.setattr(clock, "now", self._now)
-
-    def pass_time(self, seconds: float) -> None:
-        self._passed += timedelta(seconds=seconds)
-
-    def _now(self) -> datetime:
-        return self._real() + self._passed
-
-
 @dataclass
 class System:
     """Everything under `settings`, whose database and buckets belong to one test."""
@@ -78,29 +64,35 @@ class System:
     settings: Settings
     database: Database
     objects: ObjectStore
+    sandbox: KeptSandbox
     queue: TaskQueue
     parts: Parts
 
     @classmethod
-    def start(cls, settings: Settings, objects: ObjectStore) -> System:
+    def start(cls, settings: Settings, objects: ObjectStore, sandbox: KeptSandbox) -> System:
+        """On a database that has its tables. `sandbox` is one for the usual settings, and stays open."""
         database = Database(settings.database_url.get_secret_value())
-        migrations.upgrade(database)
         ensure_bootstrap_key(database, KEY)
-        return cls(settings, database, objects, TaskQueue(settings), Parts(settings, objects))
+        return cls(settings, database, objects, sandbox, TaskQueue(settings), Parts(settings, objects, sandbox))
 
     def with_settings(self, **changes: Any) -> System:
-        """The same system as a process with other settings sees it; close it like any other."""
+        """The same system as a process with other settings sees it, but for those of the sandbox; close it like any
+        other."""
         settings = self.settings.model_copy(update=changes)
-        return replace(self, settings=settings, queue=TaskQueue(settings), parts=Parts(settings, self.objects))
+        parts = Parts(settings, self.objects, self.sandbox)
+        return replace(self, settings=settings, queue=TaskQueue(settings), parts=parts)
 
-    def in_a_fork(self) -> System:
-        """The same system, for a process that was forked from its owner's: no connection is shared."""
+    def in_a_fork(self, *, alone: bool = False) -> System:
+        """The same system, for a process that was forked from its owner's: no connection is shared. `alone`: its owner
+        does nothing until it has ended."""
         for client in (self.objects._s3, self.objects._s3_once):
             client._endpoint.http_session.close()  # type: ignore[attr-defined]
         database = Database(self.settings.database_url.get_secret_value())
-        parts = Parts(self.settings, self.objects)
+        if alone:
+            self.sandbox.adopt()
+        parts = Parts(self.settings, self.objects, self.sandbox)
         parts.scanners._trust = self.parts.scanners._trust  # no canary is flown again
-        return System(self.settings, database, self.objects, TaskQueue(self.settings), parts)
+        return System(self.settings, database, self.objects, self.sandbox, TaskQueue(self.settings), parts)
 
     def key_of(self, service: str, scopes: Collection[Scope] = (Scope.SUBMIT, Scope.READ)) -> str:
         """A new key of a service, which is put on record where it is not yet."""

@@ -14,7 +14,8 @@ from itertools import islice
 from sqlalchemy.exc import IntegrityError
 
 from worker import clock, telemetry
-from worker.adapters.object_store import Listed, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Listed, Place
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import LazarettoError, NoSuchService
 from worker.handover import hand_over_all, room

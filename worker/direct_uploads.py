@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from worker import clock, metrics, telemetry
-from worker.adapters.object_store import Form, ObjectInfo, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Form, ObjectInfo, Place
 from worker.adapters.task_queue import TaskQueue
 from worker.body import check_size
 from worker.errors import LazarettoError

@@ -227,7 +227,7 @@ class Intake:
             ended = scans.move(connection, scan.id, Status.RECEIVING, target, cause, **values)
             if ended is None and not claims.mark_broken_off(connection, scan.id, tidy_at):
                 return None
-        self._hints.ended(scan.service)
+        self._hints.ended(scan.service, scan.id)
         telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
         return ended or scan
 

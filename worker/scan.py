@@ -204,6 +204,7 @@ class Scan:
     promoted: Promoted | None = None
     held: bool = False  # does the verdict leave the bytes in quarantine?
     policy: str | None = None  # fingerprint of the policy that decided
+    steps: dict[str, float] | None = None  # what each of the last attempt took, in milliseconds
     setbacks: int = 0  # in a row; the pause grows with them
     error: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)

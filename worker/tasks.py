@@ -26,6 +26,7 @@ from worker.hints import Hints
 from worker.pipeline import Pipeline
 from worker.policies import Policies
 from worker.rescan import Rescanner
+from worker.sandbox import Sandbox
 from worker.seal import Sealer
 from worker.settings import Settings, load
 from worker.settle import Settler
@@ -38,11 +39,11 @@ app = make_celery(load())
 class Parts:
     """Everything one worker process holds, made after the fork: connections must not be shared."""
 
-    def __init__(self, settings: Settings, objects: ObjectStore) -> None:
+    def __init__(self, settings: Settings, objects: ObjectStore, sandbox: Sandbox) -> None:
         self.database = Database(settings.database_url.get_secret_value(), connect_timeout=settings.connect_timeout)
         policies = Policies(settings.policy_file)
         self.scanners = make_scanners(settings, self.database, lambda: policies.file.largest_upload)
-        self.sandbox = make_sandbox(settings)
+        self.sandbox = sandbox
         inspector = make_inspector(settings, objects, self.scanners, self.sandbox)
         where: Any = {"quarantine": settings.quarantine_bucket, "call_seconds": settings.s3_call_limit}
         sealer, settler = Sealer(self.database, objects, inspector, **where), Settler(objects, **where)
@@ -62,7 +63,7 @@ class Parts:
     def scan(self, scan_id: str) -> None:
         """Bring one scan as far as it goes now."""
         if claimed := self.pipeline.run(scan_id):
-            self.hints.ended(claimed.service)
+            self.hints.ended(claimed.service, scan_id)
 
     def rescan(self, scan_id: str) -> None:
         """Look at what was promoted once more; a file that is recalled is settled at once."""
@@ -142,7 +143,7 @@ def _start() -> Parts:
     global _parts  # Celery hands tasks nothing but their arguments
     settings = load()
     objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
-    _parts = Parts(settings, objects)
+    _parts = Parts(settings, objects, make_sandbox(settings))
     _parts.start()
     return _parts
 

@@ -51,6 +51,7 @@ class Log(StrEnum):
     POLICY_LOADED = "policy_loaded"
     POLICY_REFUSED = "policy_refused"
     HINT_FAILED = "hint_failed"
+    ENDS_NOT_HEARD = "ends_not_heard"
     WEBHOOK_DELIVERED = "webhook_delivered"
     WEBHOOK_FAILED = "webhook_failed"
     WEBHOOK_GIVEN_UP = "webhook_given_up"

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import insert, select
 
 from lazaretto_client import Lazaretto
-from ops.bench.row import Row
-from ops.cli import client, installation
+from ops.bench.row import Better, Row
+from ops.cli import client, installation, records
 from ops.embedded.programs import ours
 from worker import clock
 from worker.adapters.object_store import ObjectStore
@@ -41,7 +41,7 @@ _BACK = "tried again, with others"
 def rows(number: int) -> Iterator[Row]:
     """Medians in milliseconds, one upload after the other."""
     installation.find()
-    with client.connect() as lazaretto, installation.database() as database:
+    with client.connect() as lazaretto, records.database() as database:
         floor = statistics.median(_seconds(lazaretto, _TIMED)) * 1000
         lost = _lose(database, _outcome(lazaretto), number)
         print(f"{number} failed; put back by a command that is killed, and repeated", flush=True)
@@ -55,7 +55,7 @@ def rows(number: int) -> Iterator[Row]:
     if wrong or not left:
         raise SystemExit(f"{len(wrong)} are not back exactly once; {left} were waiting at the end of the measurement")
     print(f"each is back exactly once; {left} still waited when the last upload was timed")
-    yield Row(f"an upload while {number} are put back", value, "ms", floor, value / floor, _MOST * floor)
+    yield Row(f"an upload while {number} are put back", value, "ms", floor, Better.LOWER, _MOST)
 
 
 def _seconds(lazaretto: Lazaretto, count: int) -> list[float]:

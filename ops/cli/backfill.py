@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops.cli import bulk, installation, tables
+from ops.cli import bulk, records, tables
 from ops.cli.choice import AsJson, DryRun, Yes
 from worker import telemetry
-from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.adapters.task_queue import TaskQueue
 from worker.backfill import Backfill, Passed
 from worker.errors import LazarettoError
@@ -37,7 +38,7 @@ def backfill(
     telemetry.configure()
     settings, place = load(), _place(source)
     objects = ObjectStore(connect_timeout=settings.connect_timeout, timeout=settings.s3_timeout)
-    with installation.database() as database, closing(TaskQueue(settings)) as queue:
+    with records.database() as database, closing(TaskQueue(settings)) as queue:
         policies = Policies(settings.policy_file)
         work = Backfill(database, objects, queue, policies, settings, source=place, service=service)
         found = _counted(work)

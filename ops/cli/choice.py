@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.cli.system import seconds
+from ops.cli.periods import seconds
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="These scans; or say below which.")]
 Service = Annotated[str | None, typer.Option(help="Of this service.")]

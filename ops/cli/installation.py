@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from worker import migrations
 from worker.errors import Permanent
-from worker.settings import load
-from worker.store.database import Database
 
 _DATABASE, _STORE = "LAZARETTO_DATABASE_URL", "AWS_ENDPOINT_URL_S3"
 # Those of another account would win over, or be sent along with, the credentials of a stack's own store.
@@ -42,18 +37,6 @@ def find() -> None:
     for name, value in stack.items():
         if value and not name.startswith("AWS_") and not own.get(name):
             os.environ[name] = value
-
-
-@contextmanager
-def database() -> Iterator[Database]:
-    """The installation's database. Raises `Permanent` where it is not up to date."""
-    with closing(Database(load().database_url.get_secret_value())) as opened:
-        if migrations.pending(opened):
-            raise Permanent(
-                f"the database {opened.engine.url} is not up to date",
-                expected="LAZARETTO_DATABASE_URL of an installation, after `lazaretto migrate`",
-            )
-        yield opened
 
 
 def _own() -> dict[str, str | None]:

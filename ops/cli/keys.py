@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ops.cli import installation
-from ops.cli.system import seconds
+from ops.cli import records
+from ops.cli.periods import seconds
 from worker import api_keys, clock
 from worker.api_keys import NewKey
 from worker.services import Scope
@@ -37,7 +37,7 @@ def create(
 ) -> None:
     """Make a key and show it, this once."""
     lifetime = None if expires_in is None else int(expires_in)
-    with installation.database() as database:
+    with records.database() as database:
         _show_new(api_keys.create(database, service, scope or _USUAL, lifetime), as_json)
 
 
@@ -51,14 +51,14 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Make a key like this one, which itself ends after --grace. The new one is shown, this once."""
-    with installation.database() as database:
+    with records.database() as database:
         _show_new(api_keys.rotate(database, prefix, _DAY if grace is None else int(grace)), as_json)
 
 
 @app.command("revoke")
 def revoke(prefix: Prefix) -> None:
     """End a key at once, for good."""
-    with installation.database() as database:
+    with records.database() as database:
         api_keys.revoke(database, prefix)
     typer.echo(f"key {prefix} is revoked")
 
@@ -68,7 +68,7 @@ def list_keys(
     service: Annotated[str | None, typer.Option(help="Only of this service.")] = None, as_json: AsJson = False
 ) -> None:
     """Every key, whether it is valid, and when it was last used."""
-    with installation.database() as database, database.read() as connection:
+    with records.database() as database, database.read() as connection:
         found = stored.all_keys(connection, service)
     if as_json:
         typer.echo(json.dumps([_record(key) for key in found], indent=2))

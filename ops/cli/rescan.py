@@ -11,7 +11,7 @@ from ops.cli import bulk
 from ops.cli.bulk import Tally
 from ops.cli.choice import AsJson, Choice, DryRun, Ids, Service, Since, Until, Yes, ago
 from ops.cli.client import connect
-from ops.cli.system import seconds
+from ops.cli.periods import seconds
 
 Older = Annotated[
     float | None,

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from lazaretto_client import Lazaretto
-from ops.cli import tables
+from ops.cli import erase, release, rescan, retry, tables
 from ops.cli.choice import Since, Until, ago
 from ops.cli.client import connect
 
@@ -70,3 +70,9 @@ def show(
         console.print(Text(f"{name:14} ", style="bold"), Text(tables.inert(shown)), sep="")
     for event in events:
         console.print(Text(tables.inert(f"{event['at']}  {event['to']:12} {event['actor']}: {event['reason']}")))
+
+
+app.command("retry")(retry.retry)
+app.command("rescan")(rescan.rescan)
+app.command("release")(release.release)
+app.command("erase")(erase.erase)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import installation
+from ops.cli import records
 from worker import api_keys, signing
 from worker.policies import Policies
 from worker.settings import load
@@ -23,7 +23,7 @@ def add(
 ) -> None:
     """Put a service on record; one whose policy names a webhook URL is told of its very first file. Safe to repeat."""
     policies = Policies(load().policy_file)
-    with installation.database() as database:
+    with records.database() as database:
         added = api_keys.add_service(database, name)
         signing.ensure_all(database, policies)  # else the sweeper does, which may be too late for the first file
     if as_json:
@@ -35,7 +35,7 @@ def add(
 @app.command("list")
 def list_services(as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False) -> None:
     """Every service, and since when."""
-    with installation.database() as database, database.read() as connection:
+    with records.database() as database, database.read() as connection:
         known = stored.all_names(connection)
     if as_json:
         typer.echo(json.dumps([{"name": name, "created_at": at.isoformat()} for name, at in known.items()], indent=2))

@@ -14,9 +14,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from ops.cli import installation, tables
+from ops.cli import records, tables
 from ops.cli.client import connect
-from ops.cli.system import seconds
+from ops.cli.periods import seconds
 from worker import clock
 from worker.rollup import RollUps
 
@@ -79,7 +79,7 @@ def repair(
     """Count anew, from the events, what the sweeper has counted. Safe to repeat and to interrupt."""
     begin, counted = clock.now() - timedelta(seconds=since), 0
     shown = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    with installation.database() as database, shown as progress:
+    with records.database() as database, shown as progress:
         task = progress.add_task("counting", total=None)
         for at, last in RollUps(database).repair(begin):
             counted += 1

@@ -12,8 +12,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from ops.cli import installation, tables
-from ops.cli.system import seconds
+from ops.cli import records, tables
+from ops.cli.periods import seconds
 from worker import clock, signing
 from worker.adapters.task_queue import TaskQueue
 from worker.hints import Hints
@@ -103,7 +103,7 @@ def secret(
     ] = "24h",  # type: ignore[assignment]  # typer parses defaults
 ) -> None:
     """Print what a service's webhooks are signed with; made if there is none."""
-    with installation.database() as database:
+    with records.database() as database:
         if rotate:
             typer.echo(signing.rotate(database, service, timedelta(seconds=grace)))
         else:
@@ -114,7 +114,7 @@ def secret(
 def _webhooks() -> Iterator[Webhooks]:
     settings = load()
     policies = Policies(settings.policy_file)
-    with installation.database() as database, closing(TaskQueue(settings)) as queue:
+    with records.database() as database, closing(TaskQueue(settings)) as queue:
         yield Webhooks(database, Hints(queue, policies), policies, settings)
 
 

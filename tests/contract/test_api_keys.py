@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.system import Calendar
-from worker import api_keys, clock, migrations, services
+from tests.calendar import Calendar
+from worker import api_keys, clock, services
 from worker.api_keys import BadLifetime, BadName, NoSuchKey
 from worker.errors import NoSuchService
 from worker.services import Scope
@@ -23,7 +23,6 @@ DAY = 86400  # seconds
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     made = Database(database_url)
-    migrations.upgrade(made)
     api_keys.add_service(made, "avatars")
     yield made
     made.close()

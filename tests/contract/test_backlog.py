@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert
 
-from worker import clock, migrations, services
+from worker import clock, services
 from worker.lanes import Lane
 from worker.scan import Cause, Mover, Scan, Status
 from worker.store import backlog, inventory, orders, scans, standing
@@ -26,7 +26,6 @@ Ask = Callable[[Database], object]
 def database(database_url: str) -> Iterator[Database]:
     """With many scans, for none of which the sweeper has anything to do."""
     made = Database(database_url)
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, "key")
     with made.write() as connection:
         first = Scan(clock.new_id(), "default", Status.CLEAN, "a", None, NOW, NOW, finished_at=NOW)

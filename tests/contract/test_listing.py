@@ -64,7 +64,6 @@ def database(database_url: str, shown: list[Scan], monkeypatch: pytest.MonkeyPat
     """With these scans; few rows are looked at for a page."""
     monkeypatch.setattr(listing, "CANDIDATES", 20)
     made = Database(database_url)
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, "key")
     with made.write() as connection:
         for service in ("one", "two"):

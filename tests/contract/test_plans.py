@@ -10,16 +10,15 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 from sqlalchemy import Connection, event, select
 
 from ops.bench.invented import Invention
 from ops.bench.load import fill
 from ops.bench.questions import KEY, LISTS, Sample, questions
-from worker import clock, migrations, services
+from tests.kept import PostgresTemplate, SQLiteTemplate
+from worker import clock, services
 from worker.lanes import Lane
 from worker.rollup import RollUps
 from worker.scan import Scan
@@ -42,7 +41,6 @@ Asked = list[tuple[str, Any]]
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """With a month of scans."""
     made = Database(_url(request, tmp_path_factory.mktemp("plans")))
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, KEY)
     fill(made, Invention(SCANS, NOW))
     while RollUps(made).keep():
@@ -53,12 +51,10 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def _url(request: pytest.FixtureRequest, folder: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{folder / 'lazaretto.db'}"
-    server: str = request.getfixturevalue("postgres_url")
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return server.rsplit("/", 1)[0] + f"/{name}"
+        sqlite: SQLiteTemplate = request.getfixturevalue("sqlite_template")
+        return sqlite.copied(folder / "lazaretto.db")
+    postgres: PostgresTemplate = request.getfixturevalue("postgres_template")
+    return postgres.copied()
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ import redis
 from pydantic import SecretStr
 from sqlalchemy import Connection, event, insert, select
 
-from worker import api_keys, clock, migrations, services
+from worker import api_keys, clock, services
 from worker.adapters import task_queue
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import LeaseLost, QueueUnavailable
@@ -49,7 +49,6 @@ def settings(tmp_path: Path, database_url: str, redis_url: str) -> Settings:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with closing(Database(database_url)) as made:
-        migrations.upgrade(made)
         services.ensure_bootstrap_key(made, "key")
         yield made
 

@@ -9,8 +9,9 @@ import pytest
 import structlog
 from sqlalchemy import select
 
-from tests.system import KEY, Calendar
-from worker import api_keys, clock, migrations, services, sessions
+from tests.calendar import Calendar
+from tests.system import KEY
+from worker import api_keys, clock, services, sessions
 from worker.services import Scope
 from worker.store import sessions as stored
 from worker.store.database import Database
@@ -22,7 +23,6 @@ HOURS = 3600  # seconds
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     made = Database(database_url)
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, KEY)
     yield made
     made.close()

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import IntegrityError
 
-from worker import clock, migrations, services
+from worker import clock, services
 from worker.scan import Cause, Mover, Scan, Status
 from worker.store import sources
 from worker.store.database import Database
@@ -25,7 +25,6 @@ FIRST = Scan("", "default", Status.QUEUED, "a", None, NOW, NOW, source_bucket="l
 def database(database_url: str) -> Iterator[Database]:
     """With some thousand objects of one bucket."""
     with closing(Database(database_url)) as made:
-        migrations.upgrade(made)
         services.ensure_bootstrap_key(made, "key")
         with made.write() as connection:
             sources.add_all(connection, [_scan(f"{number:05}") for number in range(3000)], CAUSE)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select
 
-from worker import clock, migrations, rollup, services
+from worker import clock, rollup, services
 from worker.lanes import Lane
 from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Reason, Scan, Status, Verdict
@@ -35,7 +35,6 @@ ERROR = {"code": "worker_lost", "message": "…", "retryable": True}
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     made = Database(database_url)
-    migrations.upgrade(made)
     services.ensure_bootstrap_key(made, "key")
     with made.write() as connection:
         for name in ("avatars", "papers"):

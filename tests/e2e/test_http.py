@@ -71,6 +71,7 @@ def test_a_file_goes_all_the_way(http: httpx.Client) -> None:
     ended = _ended(http, accepted["id"])
     assert (ended["status"], ended["detected_type"]) == ("clean", "text/plain")
     assert ended["scanner"]["development"] is True
+    assert ended["steps"].keys() == {"fetch", "sniff", "scan", "inspect", "settle"}
     story = http.get(f"/v1/scans/{ended['id']}/events").json()["items"]
     assert [event["to"] for event in story] == ["receiving", "queued", "scanning", "settling", "clean"]
     assert [event["from"] for event in story] == [None, "receiving", "queued", "scanning", "settling"]

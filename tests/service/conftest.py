@@ -12,8 +12,11 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from tests.calendar import Calendar
+from tests.kept import KeptSandbox, SQLiteTemplate
 from tests.server import Server
-from tests.system import Calendar, System
+from tests.system import System
+from worker import metrics
 from worker.adapters.object_store import ObjectStore
 from worker.settings import Settings
 
@@ -25,6 +28,20 @@ def objects(s3: dict[str, str]) -> ObjectStore:
         for name, value in s3.items():
             environment.setenv(name, value)
         return ObjectStore(connect_timeout=2, timeout=10)
+
+
+@pytest.fixture(scope="session")
+def kept_sandbox() -> Iterator[KeptSandbox]:
+    """One for all systems: starting one takes a quarter of a second of the processor."""
+    usual = Settings(_env_file=None)
+    made = KeptSandbox(
+        memory=usual.sandbox_memory,
+        seconds=usual.sandbox_seconds,
+        output=usual.sandbox_output,
+        on_kill=metrics.sandbox_killed,
+    )
+    yield made
+    made.end()
 
 
 @pytest.fixture
@@ -54,9 +71,9 @@ def calendar(monkeypatch: pytest.MonkeyPatch) -> Calendar:
 
 
 @pytest.fixture
-def system(settings: Settings, objects: ObjectStore) -> Iterator[System]:
+def system(settings: Settings, objects: ObjectStore, kept_sandbox: KeptSandbox) -> Iterator[System]:
     """Intake, worker and sweeper in this process."""
-    made = System.start(settings, objects)
+    made = System.start(settings, objects, kept_sandbox)
     yield made
     made.close()
 
@@ -68,6 +85,8 @@ def lasting(
     redis_url: str,
     clamd_address: str,
     objects: ObjectStore,
+    kept_sandbox: KeptSandbox,
+    sqlite_template: SQLiteTemplate,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[System]:
     """The same on SQLite, for all tests of a module: for those that mind nothing that another has left there."""
@@ -75,7 +94,7 @@ def lasting(
     settings = Settings(
         _env_file=None,
         home=home,
-        database_url=SecretStr(f"sqlite:///{home / 'lazaretto.db'}"),
+        database_url=SecretStr(sqlite_template.copied(home / "lazaretto.db")),
         redis_url=SecretStr(redis_url),
         quarantine_bucket=bucket_names[0],
         clean_bucket=bucket_names[1],
@@ -85,7 +104,7 @@ def lasting(
     with pytest.MonkeyPatch.context() as environment:
         for name, value in s3.items():
             environment.setenv(name, value)
-        made = System.start(settings, objects)
+        made = System.start(settings, objects, kept_sandbox)
         yield made
         made.close()
 

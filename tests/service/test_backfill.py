@@ -13,11 +13,13 @@ from typer.testing import CliRunner, Result
 
 from ops.cli import app
 from tests.audit import audit
+from tests.calendar import Calendar
 from tests.system import LEGACY as BUCKET
-from tests.system import Calendar, System
+from tests.system import System
 from worker import backfill, clock
 from worker import settings as settings_module
-from worker.adapters.object_store import PART, Listed, Place
+from worker.adapters.object_store import PART
+from worker.adapters.objects import Listed, Place
 from worker.backfill import Backfill, OwnBucket, Passed
 from worker.canaries import eicar, encrypted_zip
 from worker.errors import LazarettoError, NoSuchService, StoreRefuses
@@ -155,7 +157,7 @@ def test_keys_that_no_database_holds_are_told(system: System, bucket: str, monke
 
 
 def test_what_is_too_large_is_rejected_and_what_changes_meanwhile_as_well(system: System, bucket: str) -> None:
-    small = System.start(system.with_policy("\n[services.default]\nmax_size = 1000\n"), system.objects)
+    small = System.start(system.with_policy("\n[services.default]\nmax_size = 1000\n"), system.objects, system.sandbox)
     _put(system, **{"large.txt": b"x" * 1001, "changes.txt": b"before", "goes.txt": b"soon"})
     _run(system)
     _put(system, **{"changes.txt": b"after"})

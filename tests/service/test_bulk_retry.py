@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 
 from tests import effects
+from tests.calendar import Calendar
 from tests.effects import Point
 from tests.service.test_operations import ORDER, PDF, failed
-from tests.system import Calendar, System
+from tests.system import System
 from worker import clock, operations
 from worker.adapters import task_queue
 from worker.errors import ScannerUnavailable

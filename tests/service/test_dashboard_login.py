@@ -13,9 +13,10 @@ from itsdangerous import Signer
 
 from api.app import create_app
 from api.dashboard.session import COOKIE, COOKIE_BY_TLS
+from tests.calendar import Calendar
 from tests.operator import browser, logged_in, token
 from tests.server import Server
-from tests.system import KEY, Calendar, System
+from tests.system import KEY, System
 from worker import api_keys, sessions
 from worker.services import Scope
 from worker.settings import Environment

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system import SERVICE, Calendar, System
-from worker.adapters.object_store import Form
+from tests.calendar import Calendar
+from tests.system import SERVICE, System
+from worker.adapters.objects import Form
 from worker.body import FileTooLarge
 from worker.canaries import eicar, encrypted_zip
 from worker.direct_uploads import Announced, DirectUploads, NothingThere, NotUploadedYet, Promise

@@ -19,10 +19,11 @@ from ops.doctor import api, clocks, database, files, keys, processes
 from ops.doctor.check import Finding, Verdict
 from ops.doctor.examine import examine
 from ops.doctor.subject import Subject
+from tests.calendar import Calendar
 from tests.peer import Answer, Peer
 from tests.server import Server
 from tests.stack import until
-from tests.system import Calendar, System
+from tests.system import System
 from worker import api_keys, migrations
 from worker.lanes import Lane
 from worker.services import Scope

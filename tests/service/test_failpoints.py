@@ -23,12 +23,13 @@ from ops.embedded.clamd_server import Clamd
 from ops.samples.unwelcome import executable
 from tests import effects
 from tests.audit import audit
+from tests.calendar import Calendar
 from tests.effects import Point
 from tests.later import MALWARE, known_malware
-from tests.system import Calendar, System, incoming
+from tests.system import System, incoming
 from worker import clock
 from worker.adapters import object_store
-from worker.adapters.object_store import Place
+from worker.adapters.objects import Place
 from worker.canaries import eicar, encrypted_zip
 from worker.intake import UploadOvertaken
 from worker.keys import sealed_key
@@ -153,12 +154,17 @@ def _killed(system: System, point: Point, work: Callable[[System], object]) -> b
     pid = os.fork()
     if pid == 0:
         try:
-            own = system.in_a_fork()
-            with effects.at(own.objects, point, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            own = system.in_a_fork(alone=True)
+            with effects.at(own.objects, point, partial(_die, own)):
                 work(own)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def _die(system: System) -> None:
+    with system.sandbox.idle():
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_that_is_killed_anywhere(system: System, calendar: Calendar, file: File) -> None:

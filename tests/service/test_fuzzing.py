@@ -22,6 +22,7 @@ from tests.corpus.families import cases
 from tests.mutations import mutants
 from worker import clock, media_types, migrations
 from worker.adapters.object_store import ObjectStore
+from worker.assembly import make_sandbox
 from worker.decide import decide
 from worker.inspect import Inspection, Inspector
 from worker.policy_file import PolicyFile
@@ -43,16 +44,14 @@ def inspector(
 ) -> Iterator[Inspector]:
     """A worker's, with the real scanner and a sandbox that is not patient."""
     folder = tmp_path_factory.mktemp("fuzzing")
-    parts = Parts(
-        Settings(
-            _env_file=None,
-            home=folder,
-            database_url=SecretStr(f"sqlite:///{folder / 'lazaretto.db'}"),
-            clamd=(clamd_address,),
-            sandbox_seconds=_SANDBOX_SECONDS,
-        ),
-        objects,
+    settings = Settings(
+        _env_file=None,
+        home=folder,
+        database_url=SecretStr(f"sqlite:///{folder / 'lazaretto.db'}"),
+        clamd=(clamd_address,),
+        sandbox_seconds=_SANDBOX_SECONDS,
     )
+    parts = Parts(settings, objects, make_sandbox(settings))
     migrations.upgrade(parts.database)
     yield parts.pipeline._inspector
     parts.close()

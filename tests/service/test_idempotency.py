@@ -16,9 +16,10 @@ import httpx
 import pytest
 from sqlalchemy import Connection, select
 
+from tests.calendar import Calendar
 from tests.server import Server
 from tests.stack import until
-from tests.system import KEY, Calendar, System
+from tests.system import KEY, System
 from worker import idempotency
 from worker.errors import DatabaseUnavailable
 from worker.idempotency import KeyInFlight

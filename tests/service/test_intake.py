@@ -15,7 +15,8 @@ import boto3
 import pytest
 from pydantic import SecretStr
 
-from tests.system import Calendar, System, chunks, incoming
+from tests.calendar import Calendar
+from tests.system import System, chunks, incoming
 from worker import clock
 from worker.adapters.object_store import ObjectStore
 from worker.body import FileTooLarge, UploadStalled

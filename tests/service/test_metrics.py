@@ -19,10 +19,11 @@ from pydantic import SecretStr
 
 from tests import images
 from tests import receiver as answers
+from tests.calendar import Calendar
 from tests.outcomes import Outcomes
 from tests.receiver import Receiver
 from tests.server import Server
-from tests.system import Calendar, System
+from tests.system import System
 from worker import clock, exposition
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue

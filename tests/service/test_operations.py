@@ -11,7 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from tests.audit import audit
-from tests.system import SERVICE, Calendar, System
+from tests.calendar import Calendar
+from tests.system import SERVICE, System
 from worker import clock, signing
 from worker.canaries import encrypted_zip
 from worker.errors import LazarettoError, NothingHeld, WrongStatus

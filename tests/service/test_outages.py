@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.system import Calendar, System
+from tests.calendar import Calendar
+from tests.system import System
 from worker import clock
 from worker.adapters.object_store import ObjectStore
 from worker.scan import Status

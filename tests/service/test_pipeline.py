@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from PIL import Image
 from tests.corpus.archive_makers import empty_entries
 from tests.system import System
 from worker import clock
+from worker.assembly import make_sandbox
 from worker.canaries import eicar, encrypted_zip, nested_zip
 from worker.scan import ReasonCode, Status
 from worker.scratch import Scratch
+from worker.tasks import Parts
 
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 
@@ -297,10 +300,11 @@ def test_a_source_that_vanished_before_it_was_promoted_is_told(system: System) -
 def test_an_image_that_cannot_be_made_again_is_examined_anew(system: System) -> None:
     """A decoder that was replaced meanwhile crashes on it; settling would fail so for ever."""
     scan_id = _die_before_settling(system, _jpeg(), "photo.jpg")
-    short = system.with_settings(sandbox_seconds=0.001)
-    again = short.work(scan_id)
+    settings = system.settings.model_copy(update={"sandbox_seconds": 0.001})
+    with closing(Parts(settings, system.objects, make_sandbox(settings))) as short:
+        short.scan(scan_id)
+    again = system.scan(scan_id)
     assert (again.status, again.verdict) == (Status.QUEUED, None)
-    short.parts.close()
 
 
 def test_bytes_that_changed_in_scratch_are_not_promoted(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 
 from ops.embedded.programs import ours
+from tests.calendar import Calendar
 from tests.images import encode, photo
 from tests.server import Server
-from tests.system import Calendar, System
+from tests.system import System
 from worker import policies
 from worker.canaries import encrypted_zip
 from worker.reconcile import Reconciler

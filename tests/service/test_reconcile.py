@@ -13,9 +13,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ops.cli import app
-from tests.system import Calendar, System, chunks, incoming
+from tests.calendar import Calendar
+from tests.system import System, chunks, incoming
 from worker import clock
-from worker.adapters.object_store import Listed, ObjectStore
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Listed
 from worker.canaries import encrypted_zip
 from worker.errors import Permanent
 from worker.keys import sealed_key

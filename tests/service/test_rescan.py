@@ -13,10 +13,11 @@ from sqlalchemy import select
 from ops.embedded.clamd_server import Clamd
 from tests import effects
 from tests.audit import audit
+from tests.calendar import Calendar
 from tests.clamd_proxy import CRASHES, ClamdProxy
 from tests.effects import Point
 from tests.later import MALWARE, NAME, known_malware
-from tests.system import Calendar, System
+from tests.system import System
 from worker import signing
 from worker.canaries import encrypted_zip
 from worker.errors import WrongStatus

@@ -13,7 +13,8 @@ import redis
 from typer.testing import CliRunner
 
 from ops.cli import app
-from tests.system import Calendar, System
+from tests.calendar import Calendar
+from tests.system import System
 from worker import clock, sweep, sweep_buckets
 from worker.adapters.object_store import ObjectStore
 from worker.canaries import eicar, encrypted_zip
@@ -258,7 +259,7 @@ def test_superseded_objects_are_removed_and_those_of_a_later_decision_are_not(
 
 
 def test_the_command_says_what_it_did_in_numbers(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.cli.system.load", lambda: system.settings)
+    monkeypatch.setattr("ops.cli.sweep.load", lambda: system.settings)
     monkeypatch.setattr("worker.telemetry.configure", lambda: None)  # it would hold on to the runner's stderr
     scan = system.upload(b"hello")
     system.amend(scan.id, enqueued_at=None)

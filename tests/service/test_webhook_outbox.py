@@ -12,8 +12,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from api.webhooks import WebhookView
+from tests.calendar import Calendar
 from tests.outcomes import REFUSED, Outcomes
-from tests.system import Calendar
 from worker import clock, signing
 from worker.errors import NoSuchService
 from worker.scan import TRANSITIONS, Cause, Status

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,8 @@ from typer.testing import CliRunner
 
 from ops import cli
 from ops.cli import app
+from ops.cli.periods import seconds
 from ops.cli.submit import _exit_code
-from ops.cli.system import seconds
 from ops.cli.tables import inert
 from worker.errors import ObjectMissing
 from worker.policy_file import PolicyFile
@@ -85,3 +87,10 @@ def test_a_policy_is_checked_and_named_as_on_the_records(tmp_path: Path) -> None
     path.write_text("[default]\nmax_side = 9\n")
     faulty = CliRunner().invoke(app, ["policy", "check", str(path)])
     assert (faulty.exit_code, "default.types: missing" in faulty.output) == (1, True)
+
+
+def test_what_only_asks_the_api_waits_for_no_library_that_it_does_not_use() -> None:
+    """They are most of the second that the whole tool takes to import."""
+    asks = "import sys; from ops import cli; cli.app(['scans', '--help'], standalone_mode=False); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout
+    assert {"sqlalchemy", "alembic", "boto3", "celery"}.isdisjoint(loaded.split())

@@ -21,6 +21,7 @@ SCAN_TASK = "lazaretto.scan"
 RESCAN_TASK = "lazaretto.rescan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
+ENDED = "lazaretto:ended"  # the channel on which the ids of scans are told that may have ended
 _HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
 _MOST_BULK = 10_000  # in line: of the millions that may wait, Redis holds no more (1 KB each)
 _MOST_HINTS = 1000  # in line: a notifier that is away for days must not find Redis full of them, nor do workers
@@ -120,6 +121,10 @@ class TaskQueue:
                 self._celery.send_task(NOTIFY_TASK, args=[service], queue=WEBHOOKS, retry=False)
 
         self._hand_over(hint)
+
+    def tell_ended(self, scan_id: str) -> None:
+        """Have those look who wait for the end of a scan, in whichever API process. Raises `QueueUnavailable`."""
+        self._hand_over(lambda: self._redis.publish(ENDED, scan_id))
 
     def heed(self, service: str) -> None:
         """The notifier is about to look: whatever comes from now on needs another hint. Raises `QueueUnavailable`."""

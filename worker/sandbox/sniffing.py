@@ -54,7 +54,7 @@ _KEPT = frozenset(
         "text/xml",
     }
 )
-_TEXT = b"text\n"  # no rule knows it, so libmagic tries them all: most are regular expressions, compiled when first tried
+_TEXT = b"text\n"  # no rule knows it, so libmagic tries all: most are regular expressions, compiled when first tried
 _HOLDS_NOTHING = ("image/", "text/", "application/json")
 _FRONT = 64 * 1024  # bytes that tell what stands in front of an archive
 _MARKUP = ("text/html", "image/svg+xml")  # libmagic finds tags anywhere, a browser only at the beginning

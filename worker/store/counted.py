@@ -1,4 +1,4 @@
-"""How many statements something takes: counted in whichever thread they are sent, by the context of whoever asked."""
+"""How many statements and transactions something takes, counted in whichever thread they are sent, by its context."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from sqlalchemy import Engine, event
 
 @dataclass(slots=True)
 class Tally:
-    """Statements so far."""
+    """What there was so far."""
 
     statements: int = 0
+    transactions: int = 0
 
 
 _tally: ContextVar[Tally | None] = ContextVar("tally", default=None)
@@ -33,11 +34,18 @@ def counting() -> Iterator[Tally]:
 
 
 def count(engine: Engine) -> None:
-    """Have the statements of an engine counted; without those that begin and end a transaction."""
+    """Have the transactions of an engine counted, and its statements without those that begin and end one."""
     event.listen(engine, "before_cursor_execute", _add)
+    event.listen(engine, "begin", _begin)
 
 
 def _add(_connection: Any, _cursor: Any, statement: str, *_more: object) -> None:
     tally = _tally.get()
     if tally is not None and not statement.startswith("BEGIN"):
         tally.statements += 1
+
+
+def _begin(_connection: Any) -> None:
+    tally = _tally.get()
+    if tally is not None:
+        tally.transactions += 1

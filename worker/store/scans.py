@@ -170,12 +170,13 @@ def page(connection: Connection, wanted: Filter, *, before: str | None = None, l
     return [scan_from(row) for row in connection.execute(statement).mappings()]
 
 
-def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
+def ended(connection: Connection, ids: Iterable[str]) -> list[Scan]:
     """Those of some scans that have ended. However many they are, no database gets too many at once."""
-    wanted, found = list(ids), set[str]()
+    wanted, found = list(ids), list[Scan]()
     for at in range(0, len(wanted), _AT_ONCE):
         some = scans.c.id.in_(wanted[at : at + _AT_ONCE])
-        found.update(connection.execute(select(scans.c.id).where(some, scans.c.status.in_(_ENDED))).scalars())
+        rows = connection.execute(select(scans).where(some, scans.c.status.in_(_ENDED))).mappings()
+        found += [scan_from(row) for row in rows]
     return found
 
 

@@ -50,6 +50,7 @@ LEASED = sa.text("lease_until IS NOT NULL")
 def upgrade() -> None:
     op.add_column("scans", sa.Column("lane", sa.String(8), nullable=False, server_default="scans"))
     op.add_column("scans", sa.Column("source_bucket", sa.Text, nullable=False, server_default=""))
+    op.add_column("scans", sa.Column("steps", sa.JSON().with_variant(JSONB(), "postgresql")))
     pending = ["status", "lane", "enqueued_at", "service", "queued_at", "finished_at"]
     held = ["status", "finished_at", "service", "quarantine_key"]
     _add_what_is_searched()
@@ -83,7 +84,7 @@ def downgrade() -> None:
         op.drop_column("events", column)
     _put_lists_back()
     _replace_indexes(["status", "enqueued_at"], ["source_key", "source_etag"], ["status", "finished_at"])
-    for column in ("queued_at", "name_start", "source_bucket", "lane"):
+    for column in ("queued_at", "name_start", "steps", "source_bucket", "lane"):
         op.drop_column("scans", column)
 
 

@@ -50,6 +50,7 @@ scans = Table(
     Column("promoted", Json),
     Column("held", Boolean, nullable=False, server_default=false()),
     Column("policy", String(64)),
+    Column("steps", Json),  # what each of the last attempt took, in milliseconds, by name
     Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False),
     Column("decision", Integer, nullable=False),

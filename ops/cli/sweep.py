@@ -1,9 +1,8 @@
-"""`lazaretto migrate` and `lazaretto sweep`: what runs beside the API and the workers."""
+"""`lazaretto sweep`: what recovers, beside the API and the workers."""
 
 from __future__ import annotations
 
 import json
-import re
 import signal
 from contextlib import closing
 from dataclasses import asdict
@@ -11,35 +10,14 @@ from typing import Annotated
 
 import typer
 
-from worker import metric_files, migrations, telemetry
+from ops.cli.periods import seconds
+from worker import metric_files, telemetry
 from worker import sweep as sweeping
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.policies import Policies
 from worker.settings import load
 from worker.store.database import Database
-
-_PERIOD = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
-_UNITS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST = 1000 * 365 * 86400.0  # no calendar reaches as far back as people can type
-
-
-def seconds(text: str) -> float:
-    """A period such as 5s, 2m, 1h or 90d, in seconds. Raises `typer.BadParameter`."""
-    match = _PERIOD.fullmatch(text)
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is no period, expected one like 5s, 2m, 1h or 90d")
-    period = float(match[1]) * _UNITS[match[2]]
-    if period > _LONGEST:
-        raise typer.BadParameter(f"{text!r} is longer than anything here lasts, expected at most 1000 years")
-    return period
-
-
-def migrate() -> None:
-    """Bring the database up to date. Safe to repeat."""
-    database = Database(load().database_url.get_secret_value(), timeout=None)
-    migrations.upgrade(database)
-    typer.echo("the database is up to date")
 
 
 def sweep(
