@@ -22,6 +22,8 @@ FEW = Effort(
     rounds=1,
     share=0.01,
     latency_files=2,
+    archives=20,
+    rescans=20,
     large=6 * MIB,
     small=4,
     waiters=2,
@@ -36,6 +38,8 @@ PROMISED = {  # the beginnings of the names, and what is wanted of them
     "pipeline: a realistic mix": 0.5,
     "latency: 20 KB PDF, p50": 2.5,
     "latency: 20 KB PDF, p99": 6.0,
+    "lanes: 20 KB PDF behind 20 zips of 5 MB and 20 rescans, p50": 3.0,
+    "lanes: 20 KB PDF behind 20 zips of 5 MB and 20 rescans, p99": 3.0,
     "intake: one upload": 0.8,
     "intake: 20 KB uploads, 32 clients": None,
     "images: all of these": 0.85,
@@ -95,11 +99,11 @@ def test_the_profile_tells_both_sides(rows: list[Row], profile: Profile, capsys:
 
 def test_growth_is_measured_beside_what_it_grew_from(tmp_path: Path) -> None:
     effort = growth.Effort(
-        workers=(1,), kinds=("sqlite",), scans=(100,), queued=20, rounds=1, files=4, home=tmp_path / "home"
+        workers=(), kinds=("sqlite",), scans=(100,), queued=20, rounds=1, files=4, home=tmp_path / "home"
     )
     with nothing_left():
         found = {row.name: row for row in growth.measured(effort)}
-    variants = ("1 worker processes", "sqlite, 100 rows", "20 in line, upload", "20 in line, scan")
+    variants = ("sqlite, 100 rows", "20 in line, upload", "20 in line, scan")
     assert found.keys() == {f"growth: {name}{end}" for name in variants for end in ("", ", cost")}
     assert {row.target for name, row in found.items() if name.endswith(", cost")} == {1.1}
 

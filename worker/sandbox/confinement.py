@@ -11,7 +11,7 @@ from worker.sandbox import landlock, privileges, seccomp
 from worker.sandbox.layers import Layers
 
 _DESCRIPTORS = 32  # libvips needs a handful
-_THREADS = 2  # VIPS_CONCURRENCY
+_THREADS = 2  # that work at a time: libvips decodes in one and writes in another
 # Python ignores the first; here it is to end the child, and to say that the output was too large.
 _SIGNALS = (signal.SIGXFSZ, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM)
 _HARD_CPU_GRACE = 5  # seconds between the signal that says why and the one that cannot be caught
