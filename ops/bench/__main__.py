@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.bench import images, installation, intake, latency, peaks, reception, sandbox_cost, waiting
+from ops.bench import images, installation, intake, lanes, latency, peaks, reception, sandbox_cost, waiting
 from ops.bench.crew import Crew
 from ops.bench.factory import Factory
 from ops.bench.pipeline import Pipeline
@@ -26,6 +26,8 @@ class Effort:
     rounds: int = 5
     share: float = 1.0  # of the usual number of files, or repetitions
     latency_files: int = latency.FILES
+    archives: int = lanes.ARCHIVES
+    rescans: int = lanes.RESCANS
     large: int = intake.LARGE
     small: int = intake.SMALL
     waiters: int = waiting.WAITERS
@@ -56,6 +58,7 @@ def measured(effort: Effort, profile: Profile) -> Iterator[Row]:
             yield from intake.small(place, factory, effort.rounds, effort.small)
             yield from waiting.rows(place, effort.rounds, effort.waiters)
             yield from intake.large(place, effort.rounds, effort.large)
+        yield from _lanes(effort, factory)
     yield from images.rows(effort.rounds, effort.pictures)
     yield from sandbox_cost.rows(effort.share)
 
@@ -69,6 +72,13 @@ def _whole(effort: Effort, factory: Factory, profile: Profile) -> Iterator[Row]:
                 yield row
             yield from latency.rows(site, crew, factory, effort.rounds, effort.latency_files)
         yield from peaks.rows(site, effort.sizes)
+
+
+def _lanes(effort: Effort, factory: Factory) -> Iterator[Row]:
+    """A stack of its own: when it is stopped, most of what was put in line still waits."""
+    with installation.running() as site:
+        counts = {"archives": effort.archives, "rescans": effort.rescans, "files": effort.latency_files}
+        yield from lanes.rows(site, factory, **counts)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def rows(site: Installation, crew: Crew, factory: Factory, rounds: int, files: i
     """Medians of each round's percentiles, in milliseconds: ours and the floor in turns, after one that warms up."""
     ours, floor = [], []
     for at in range(rounds + 1):
-        pair = _ours(site, factory.make("pdf", files)), crew.run(factory.make("pdf", files), alone=True).each
+        pair = timed(site, factory.make("pdf", files)), crew.run(factory.make("pdf", files), alone=True).each
         if at:
             ours.append(pair[0])
             floor.append(pair[1])
@@ -38,7 +38,8 @@ def percentile(seconds: list[float], part: float) -> float:
     return sorted(seconds)[math.ceil(len(seconds) * part) - 1]
 
 
-def _ours(site: Installation, files: list[File]) -> list[float]:
+def timed(site: Installation, files: list[File]) -> list[float]:
+    """Seconds for each, one after the other."""
     with closing(Client(site.url, KEY)) as client:
         return [_seconds(client, file) for file in files]
 
