@@ -26,19 +26,26 @@ run: $(INSTALLED) ## start the whole stack on this machine and serve until Ctrl-
 	@setpriv --pdeathsig TERM $(BIN)/python -m ops.embedded
 
 test: $(TESTABLE) ## run every test, against real services that the suite starts itself
-	@$(MAKE) --no-print-directory --jobs 2 parts whole
+	@$(MAKE) --no-print-directory --jobs 3 parts whole faults
 
-# Half of the time is waiting, so one core more is used than by one after the other.
-.PHONY: parts whole
-LONG := tests/service/test_corpus.py $(wildcard $(addprefix tests/service/test_,embedded_*.py webhook_*.py operat*.py bulk_*.py reconcile.py))
+# Each as long as the others. A third of the time is waiting, of the faults even more: for leases to end, for what was
+# killed to come back. So one core more is used than by two at a time.
+.PHONY: parts whole faults
+SERVICE = $(addprefix tests/service/test_,$(1))
+FAULTS := tests/e2e/test_torture.py tests/e2e/test_recovery.py tests/e2e/test_stop.py \
+	tests/service/failpoints $(wildcard $(call SERVICE,webhook_torture.py embedded_*.py))
+LONG := $(wildcard $(call SERVICE,corpus.py webhook_*.py operat*.py bulk_*.py reconcile.py))
 parts:
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/service $(addprefix --ignore=,$(LONG))
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/service $(addprefix --ignore=,$(LONG) $(FAULTS))
 
 whole:
-	@$(BIN)/python -m pytest tests/e2e tests/browser $(LONG)
+	@$(BIN)/python -m pytest tests/e2e tests/browser $(filter-out $(FAULTS),$(LONG)) $(addprefix --ignore=,$(FAULTS))
+
+faults:
+	@$(BIN)/python -m pytest $(FAULTS)
 
 torture: $(INSTALLED) ## the fault suite in its long form: thousands of files, hundreds of kills, on both databases
-	@$(BIN)/python -m pytest --torture -s tests/service/test_failpoints.py tests/e2e/test_torture.py tests/service/test_webhook_torture.py
+	@$(BIN)/python -m pytest --torture -s tests/service/failpoints tests/e2e/test_torture.py tests/service/test_webhook_torture.py
 
 FUZZ_TIMES ?= 100
 fuzz: $(INSTALLED) ## broken files in their thousands; FUZZ_TIMES=100 is that many times what `make test` looks at

@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from api.limits import count_request
 from api.parts import Parts, of
 from api.problems import Problem
+from api.timing import KEY_IS_KNOWN
 from worker import services
 from worker.services import Caller, Scope
 
@@ -26,6 +27,7 @@ def _identified(request: Request, parts: Parts, credentials: HTTPAuthorizationCr
         detail = "The API key is missing, unknown, expired or revoked."
         expected = "Authorization: Bearer <key>"
         raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, expected=expected, headers=_CHALLENGE)
+    setattr(request.state, KEY_IS_KNOWN, True)
     count_request(request, parts, caller.service)
     return caller
 

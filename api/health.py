@@ -59,7 +59,12 @@ async def readyz(response: Response, parts: PartsOf) -> Readiness:
 
 
 async def readiness(parts: Parts) -> Readiness:
-    """Look at everything, now and at once; what hangs takes its time-out, and holds up no other look."""
+    """What a look at everything has found, now or a second ago."""
+    return await parts.readiness.get(lambda: _look(parts))
+
+
+async def _look(parts: Parts) -> Readiness:
+    """At everything at once; what hangs takes its time-out, and holds up no other look."""
     looks: dict[str, tuple[Callable[[Parts], str], Health]] = {
         "database": (_database, Health.UNAVAILABLE),
         "quarantine": (_quarantine, Health.UNAVAILABLE),

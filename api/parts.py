@@ -8,11 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
 from api.endings import Endings
+from api.kept import Kept
 from api.scrapes import Scrapes
 from api.waiting import Waiting
 from worker import metric_files, migrations, services, sessions, signing
@@ -33,10 +34,15 @@ from worker.standing import Standing
 from worker.stats import Stats
 from worker.store.database import Database
 
+if TYPE_CHECKING:
+    from api.health import Readiness
+
 P = ParamSpec("P")
 T = TypeVar("T")
 STORE_THREADS = 64  # calls at once of who asks the store; where it hangs they wait, and nobody else with them
 THREADS = 32  # calls to database and Redis at once, of everybody else; each is short
+
+_READINESS_SECONDS = 1.0  # nobody is asked for a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Parts:
     session_secret: str = field(repr=False)
     standing: Standing
     scrapes: Scrapes
+    readiness: Kept[Readiness]
     threads: ThreadPoolExecutor
     store_threads: ThreadPoolExecutor  # of the event loop, for `asyncio.to_thread`: intake's
 
@@ -118,6 +125,7 @@ def make(settings: Settings) -> Parts:
         session_secret=sessions.signing_secret(database),
         standing=standing,
         scrapes=Scrapes(Together(Machine(policies), standing), threads),
+        readiness=Kept(_READINESS_SECONDS),
         threads=threads,
         store_threads=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
     )

@@ -42,6 +42,11 @@ class Crew:
             yield crew
 
     @property
+    def main(self) -> int | None:
+        """The process that takes messages and hands them to the members."""
+        return self._supervisor.pid("worker")
+
+    @property
     def members(self) -> frozenset[int]:
         """The processes that run scans: the parents of the sandboxes."""
         main = self._supervisor.pid("worker")

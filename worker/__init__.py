@@ -23,12 +23,12 @@ Who has a scan  `custody` (taken and given back; with `gate`: may one be begun n
                 fault), `lease` (held, renewed, over)
 Webhooks        `store.outbox` (each end of a decision puts one on record), `hints` (there is something to deliver),
                 `signing`, `sweep_webhooks` (what a hint was lost for), `adapters.receiver` (whom we do not trust)
-The outside     `adapters` (S3, clamd, Celery, receivers), `store` (database), `migrations`, `settings` (with
-                `production`: what is too weak for it), `telemetry`, `clock`
+The outside     `adapters` (S3, clamd, Celery with its `broker`, receivers), `store` (database), `migrations`,
+                `settings` (with `production`: what is too weak for it), `telemetry`, `clock`
 Prometheus      `metrics` (what happens is counted by whoever knows of it: in the end `instruments`, which declares
-                each), `steps` (how long those of one attempt took: for the scan's record), `metric_files` (where the
-                processes of a machine add up), `standing` (how the installation stands, when asked), `exposition` (the
-                page)
+                each), `steps` (how long those of one attempt took: for the scan's record), `spent` (what a request
+                took), `metric_files` (where the processes of a machine add up), `standing` (how the installation
+                stands, when asked), `exposition` (the page)
 Entry points    `tasks`: the worker's process, where the parts are put together (those that look into files by
                 `assembly`, which `lazaretto policy explain` shares); `stopping`: how it ends; `notifier`: the process
                 that delivers webhooks

@@ -36,6 +36,7 @@ class Log(StrEnum):
     RECALLED = "recalled"
     BACKFILLED = "backfilled"
     PROMOTED_DIFFERS = "promoted_differs"
+    MESSAGE_DROPPED = "message_dropped"
     LEASE_LOST = "lease_lost"
     LEASE_NOT_RENEWED = "lease_not_renewed"
     CLOCK_DIFFERS = "clock_differs"

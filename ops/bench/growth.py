@@ -60,7 +60,8 @@ def measured(effort: Effort) -> Iterator[Row]:
     """Two rows for each variant: files per second, and processor milliseconds a file."""
     with Factory.running() as factory:
         growth = _Growth(effort, factory)
-        yield from growth.workers()
+        if effort.workers:
+            yield from growth.workers()
         for kind in effort.kinds:
             yield from growth.rows(kind)
         yield from growth.line()
@@ -125,6 +126,7 @@ def _medians(pairs: list[tuple[float, float]], unit: str) -> tuple[float, str, f
 def _on(kind: str, home: Path, number: int) -> Iterator[Installation]:
     """A stack on a database of this kind."""
     with filled(kind, home, number) as place, installation.running(*place.servers, database_url=place.url) as site:
+        site.wait_until_idle()
         yield site
 
 

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dotenv import dotenv_values
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from ops.bench.clients import Clients
 from ops.bench.processes import Processes
@@ -58,11 +58,20 @@ class Installation:
         if (clean := self._count(ids, [Status.CLEAN])) != len(ids):
             raise RuntimeError(f"{clean} of {len(ids)} files were found clean, expected all")
 
+    def wait_until_idle(self) -> None:
+        """Until nothing waits that was there before: what was invented has no bytes, and fails."""
+        waiting = select(func.count()).select_from(scans).where(scans.c.status.in_([each.value for each in PENDING]))
+        while self._number(waiting):
+            time.sleep(_LONGEST)
+
     def _count(self, ids: Sequence[str], statuses: Iterable[Status]) -> int:
         """How many of these scans have one of these statuses."""
         among = scans.c.id.in_(ids), scans.c.status.in_([each.value for each in statuses])
+        return self._number(select(func.count()).select_from(scans).where(*among))
+
+    def _number(self, query: Select[int]) -> int:
         with self.database.read() as connection:
-            return int(connection.execute(select(func.count()).select_from(scans).where(*among)).scalar_one())
+            return connection.execute(query).scalar_one()
 
 
 @contextmanager

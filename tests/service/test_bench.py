@@ -99,11 +99,11 @@ def test_the_profile_tells_both_sides(rows: list[Row], profile: Profile, capsys:
 
 def test_growth_is_measured_beside_what_it_grew_from(tmp_path: Path) -> None:
     effort = growth.Effort(
-        workers=(1,), kinds=("sqlite",), scans=(100,), queued=20, rounds=1, files=4, home=tmp_path / "home"
+        workers=(), kinds=("sqlite",), scans=(100,), queued=20, rounds=1, files=4, home=tmp_path / "home"
     )
     with nothing_left():
         found = {row.name: row for row in growth.measured(effort)}
-    variants = ("1 worker processes", "sqlite, 100 rows", "20 in line, upload", "20 in line, scan")
+    variants = ("sqlite, 100 rows", "20 in line, upload", "20 in line, scan")
     assert found.keys() == {f"growth: {name}{end}" for name in variants for end in ("", ", cost")}
     assert {row.target for name, row in found.items() if name.endswith(", cost")} == {1.1}
 

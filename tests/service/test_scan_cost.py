@@ -11,7 +11,7 @@ from tests.system import System
 from worker.canaries import eicar
 from worker.instruments import Step
 from worker.scan import Status
-from worker.store import counted
+from worker.spent import counting
 
 TEXT = b"Good morning.\n"
 _LOOKED_AT = {Step.FETCH, Step.SNIFF, Step.SCAN, Step.INSPECT}
@@ -38,7 +38,7 @@ def test_a_scan_takes_three_transactions(
     """The claim, the verdict and the end; nothing is read that is not written, and nothing twice."""
     scan = system.upload(data, filename)
     system.parts.scanners.check()  # what is found out about the scanner goes on record, too
-    with counted.counting() as tally:
+    with counting() as tally:
         system.parts.scan(scan.id)
     assert system.scan(scan.id).status is status
     assert (tally.transactions, tally.statements) == (3, statements)
@@ -46,7 +46,7 @@ def test_a_scan_takes_three_transactions(
 
 def test_a_task_that_comes_once_more_takes_one_transaction(system: System) -> None:
     scan = system.outcome(TEXT)
-    with counted.counting() as tally:
+    with counting() as tally:
         system.parts.scan(scan.id)
     assert (tally.transactions, tally.statements) == (1, 2)
 

@@ -13,6 +13,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from worker import clock
+from worker.adapters import broker
 from worker.errors import QueueUnavailable
 from worker.lanes import Lane
 from worker.settings import Settings
@@ -56,6 +57,7 @@ def make_celery(settings: Settings) -> Celery:
     A task is acknowledged when it is done. A redelivery is harmless (the claim decides) and a loss is repaired by
     the sweeper, so neither Celery's retries nor its results are used.
     """
+    broker.install()
     app = Celery("lazaretto", broker=settings.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(
         task_serializer="json",

@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker import clock, telemetry
 from worker.errors import DatabaseUnavailable
+from worker.spent import InDatabase
 from worker.store import counted
 from worker.telemetry import Log
 
@@ -54,14 +55,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that changes nothing."""
-        with _outages_told(), self.engine.connect() as connection:
+        with InDatabase(), _outages_told(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block and rolls back on an exception."""
         after: list[Callable[[], None]] = []
-        with _outages_told(), self._turns, self._writing.begin() as connection:
+        with InDatabase(), _outages_told(), self._turns, self._writing.begin() as connection:
             connection.info[_AFTER] = after
             yield connection
         for tell in after:
