@@ -26,9 +26,10 @@ _NAMES = {  # of the kind, and whether it is the first of it
     ("worker", False): "worker, pool",
     ("slow worker", True): "worker, main",
     ("slow worker", False): "worker, pool",
+    ("sandbox", True): "sandbox",
     ("sweeper", True): "sweeper",
 }
-_SANDBOX = "sandbox with its children"
+_CHILDREN = "sandbox, children"
 _WAV = b"RIFF%b\x57\x41\x56\x45fmt \x10\0\0\0\x01\0\x02\0\x44\xac\0\0\x10\xb1\x02\0\x04\0\x10\0data%b"  # 16 bit, stereo
 
 
@@ -59,13 +60,13 @@ def rows(site: Installation, sizes: Mapping[str, tuple[int, int]] = FILES) -> It
 def peaks(site: Installation) -> Iterator[dict[str, int]]:
     """Filled at the end of the block: bytes by which the processes of each name grew at most.
 
-    Those that stay are asked for the kernel's own peak, which misses nothing. Of a sandbox, whose children come and
-    go, and share most pages with it, the proportional sizes are summed, again and again.
+    Those that stay are asked for the kernel's own peak, which misses nothing. The children of a sandbox come and go:
+    they are looked at again and again, for what they hold beyond what they were born with.
     """
     grown: dict[str, int] = {}
-    watched, over = [_reset(member) for member in site.processes.members() if _name(member)], threading.Event()
-    sandboxes = [member.process for member in site.processes.members() if member.kind == "sandbox" and member.leads]
-    before, most = _together(sandboxes), [0]
+    members = list(site.processes.members())
+    watched, over = [_reset(member) for member in members if _name(member)], threading.Event()
+    sandboxes, most = [member.process.pid for member in members if member.kind == "sandbox" and member.leads], [0]
     looking = threading.Thread(target=_look, args=(sandboxes, over, most))
     looking.start()
     try:
@@ -75,7 +76,7 @@ def peaks(site: Installation) -> Iterator[dict[str, int]]:
         looking.join()
     for name, process, rss in watched:
         grown[name] = max(grown.get(name, 0), peak_memory(process.pid) - rss)
-    grown[_SANDBOX] = max(most[0] - before, 0)
+    grown[_CHILDREN] = most[0]
 
 
 def _name(member: Member) -> str | None:
@@ -86,20 +87,24 @@ def _reset(member: Member) -> _Watched:
     return _Watched(_name(member) or "", member.process, reset_peak(member.process.pid))
 
 
-def _look(sandboxes: list[psutil.Process], over: threading.Event, most: list[int]) -> None:
+def _look(sandboxes: list[int], over: threading.Event, most: list[int]) -> None:
     while not over.wait(_EVERY):
-        most[0] = max(most[0], _together(sandboxes))
+        most[0] = max((most[0], *map(_beyond, sandboxes)))
 
 
-def _together(sandboxes: list[psutil.Process]) -> int:
-    """The largest one with its children, in bytes."""
-    return max((sum(_share(each) for each in (one, *one.children())) for one in sandboxes), default=0)
+def _beyond(sandbox: int) -> int:
+    """Bytes that the children of one hold together beyond what each has from its parent."""
+    with suppress(OSError):
+        born_with = _held(sandbox)
+        children = Path(f"/proc/{sandbox}/task/{sandbox}/children").read_text().split()
+        return sum(max(_held(int(each)) - born_with, 0) for each in children)
+    return 0  # one of them has just ended
 
 
-def _share(process: psutil.Process) -> int:
-    with suppress(psutil.Error, OSError):
-        return int(process.memory_full_info().pss)
-    return 0
+def _held(pid: int) -> int:
+    """Bytes of memory that is no file's; of what is mapped from files, nothing is anybody's own."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:"))) * 1024
 
 
 def _write(path: Path, size: int, number: int) -> None:

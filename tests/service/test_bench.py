@@ -46,7 +46,8 @@ PROMISED = {  # the beginnings of the names, and what is wanted of them
     "memory: API, 1 MB": 64,
     "memory: worker, main, 1 MB": 64,
     "memory: worker, pool, 1 MB": 64,
-    "memory: sandbox with its children, 1 MB": 64,
+    "memory: sandbox, 1 MB": 64,
+    "memory: sandbox, children, 1 MB": 64,
     "memory: sweeper, 1 MB": 64,
 }
 
