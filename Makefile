@@ -6,7 +6,7 @@ TESTABLE := .venv/.testable
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test torture fuzz fuzz-api bench bench-memory check lock vendor clean
+.PHONY: help install run test torture fuzz fuzz-api bench bench-growth soak bench-memory check lock vendor clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,13 @@ fuzz-api: $(INSTALLED) ## requests that the documentation of the API allows and 
 
 bench: $(INSTALLED) ## the benchmarks and their floors, in one run; also to var/bench.json
 	@$(BIN)/python -m ops.bench
+
+bench-growth: $(INSTALLED) ## does the cost of a file stay the same with more workers, rows and files in line? Hours
+	@$(BIN)/python -m ops.bench.growth
+
+SECONDS ?= 3600
+soak: $(INSTALLED) ## 70 % of what the stack can do, for SECONDS=3600: does anything grow?
+	@$(BIN)/python -m ops.bench.soak $(SECONDS)
 
 bench-memory: $(INSTALLED) ## 10,000 images through one worker's inspection: does its memory stay flat?
 	@$(BIN)/python -m ops.bench.memory

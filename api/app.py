@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.parts = held = parts.make(settings or load())
         telemetry.started("api")
-        asyncio.get_running_loop().set_default_executor(held.threads)
+        asyncio.get_running_loop().set_default_executor(held.store_threads)
         try:
             guard_connections()
             with stopping.before_uvicorn(held.waiting.release):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from api.admission import Admitted
 from api.auth import Submitter
 from api.forms import storable
 from api.once import Once, note_replay
@@ -79,6 +80,7 @@ class ScanRequest(BaseModel):
     "/uploads/presigned",
     status_code=HTTPStatus.CREATED,
     responses=_PROBLEMS,
+    dependencies=[Admitted],
 )
 def promise_upload(
     wanted: PromiseRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf

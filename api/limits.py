@@ -5,7 +5,6 @@ The headers are those of https://datatracker.ietf.org/doc/draft-ietf-httpapi-rat
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -64,7 +63,7 @@ async def counted(
 
 async def _take(parts: Parts, service: str, limits: LimitPolicy, size: int) -> None:
     if limits.bytes_per_day is not None and size:
-        await asyncio.to_thread(parts.quotas.take_bytes, service, limits, size)
+        await parts.in_thread(parts.quotas.take_bytes, service, limits, size)
 
 
 def _headers(standing: Standing) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Request, Response
 
 from api.auth import Operator, Submitter
-from api.parts import Parts, PartsOf
+from api.parts import of
 from api.problems import Problem
 from worker import idempotency
 from worker.idempotency import UNCLAIMED, Claim
@@ -37,13 +37,14 @@ _Key = Annotated[
 
 
 @asynccontextmanager
-async def _claimed(request: Request, caller: Caller, parts: Parts, idempotency_key: str | None) -> AsyncIterator[Claim]:
+async def _claimed(request: Request, caller: Caller, idempotency_key: str | None) -> AsyncIterator[Claim]:
     if idempotency_key is None:
         yield UNCLAIMED
         return
     if len(request.headers.getlist(_NAME)) > 1:  # a proxy would join them: that is not a key either
         detail, expected = f"The request has more than one {_NAME}.", f"one header {_NAME}"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, expected=expected)
+    parts = await of(request)
     route = f"{request.method} {request.scope['route'].path}"
     lease = timedelta(seconds=parts.settings.receive_lease)
     claimed = await parts.in_thread(idempotency.claim, parts.database, caller.service, idempotency_key, route, lease)
@@ -54,17 +55,13 @@ async def _claimed(request: Request, caller: Caller, parts: Parts, idempotency_k
         raise
 
 
-async def _submitters(
-    request: Request, caller: Submitter, parts: PartsOf, idempotency_key: _Key = None
-) -> AsyncIterator[Claim]:
-    async with _claimed(request, caller, parts, idempotency_key) as claim:
+async def _submitters(request: Request, caller: Submitter, idempotency_key: _Key = None) -> AsyncIterator[Claim]:
+    async with _claimed(request, caller, idempotency_key) as claim:
         yield claim
 
 
-async def _operators(
-    request: Request, caller: Operator, parts: PartsOf, idempotency_key: _Key = None
-) -> AsyncIterator[Claim]:
-    async with _claimed(request, caller, parts, idempotency_key) as claim:
+async def _operators(request: Request, caller: Operator, idempotency_key: _Key = None) -> AsyncIterator[Claim]:
+    async with _claimed(request, caller, idempotency_key) as claim:
         yield claim
 
 

@@ -20,6 +20,9 @@ Upload a file, and learn what became of it: `clean` files lie in the clean bucke
 
 Every error is a problem (RFC 9457): `code` is for programs, `expected` says what would have been accepted, and
 `retryable` whether the same request may be sent again, after `Retry-After` seconds where that is given.
+
+Where too many files wait already, uploads are refused with 503 `overloaded` before a byte of them is read. What was
+accepted ends all the same, and a request that is sent again with its `Idempotency-Key` is still answered.
 """
 TAGS = [
     {"name": "uploads", "description": "Files come in."},
@@ -57,6 +60,10 @@ _HEADERS: dict[str, tuple[str, Any]] = {
     "Allow": ("What may be asked of this path.", "GET, HEAD, OPTIONS"),
     "WWW-Authenticate": ("How to say who you are (RFC 6750).", "Bearer"),
     "RateLimit-Policy": ("What the service is limited to, where it is.", '"requests";q=600;w=60'),
+    "Server-Timing": (
+        "Milliseconds: in all, without what you were waited for, in the database, and in the object store.",
+        'total;dur=9.8, db;dur=4.1;desc="3 transactions, 8 statements", store;dur=2.9',
+    ),
     "RateLimit": ("What is left of that.", '"requests";r=599;t=60'),
     "Idempotency-Replayed": ("`true` where this request had been accepted before.", "true"),
     "Location": ("Where the promoted object is to be had.", "https://store.example/clean/avatars/0199"),
@@ -148,7 +155,7 @@ def _response(operation: Node, status: HTTPStatus, response: Node) -> Node:
         response.pop("content", None)
     names = ["X-Request-ID", *_HEADERS_OF.get(status, ())]
     if "security" in operation:
-        names += ["RateLimit-Policy", "RateLimit"]
+        names += ["Server-Timing", "RateLimit-Policy", "RateLimit"]
     if status < HTTPStatus.MULTIPLE_CHOICES and any(each["name"] == _KEY for each in operation["parameters"]):
         names.append("Idempotency-Replayed")
     answer = response | {"headers": _references(names)}
@@ -164,7 +171,7 @@ def _links() -> Node:
 
 def _problem(status: HTTPStatus) -> Node:
     example = body_of(PROBLEMS[status], "checkout-7c1f").model_dump()
-    names = ["X-Request-ID", "RateLimit-Policy", "RateLimit", *_HEADERS_OF.get(status, ())]
+    names = ["X-Request-ID", "Server-Timing", "RateLimit-Policy", "RateLimit", *_HEADERS_OF.get(status, ())]
     return {
         "description": PROBLEMS[status].detail,
         "content": {"application/problem+json": {"schema": _PROBLEM, "example": example}},

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
+from api.endings import Endings
+from api.kept import Kept
 from api.scrapes import Scrapes
 from api.waiting import Waiting
 from worker import metric_files, migrations, services, sessions, signing
 from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
+from worker.admission import Admission
 from worker.direct_uploads import DirectUploads
 from worker.errors import Permanent
 from worker.exposition import Machine, Together
@@ -31,10 +34,15 @@ from worker.standing import Standing
 from worker.stats import Stats
 from worker.store.database import Database
 
+if TYPE_CHECKING:
+    from api.health import Readiness
+
 P = ParamSpec("P")
 T = TypeVar("T")
-THREADS = 64  # calls to S3, database and Redis at once; each is short
-STORE_THREADS = 32  # requests at once that ask the store; where it hangs they wait, and nobody else with them
+STORE_THREADS = 64  # calls at once of who asks the store; where it hangs they wait, and nobody else with them
+THREADS = 32  # calls to database and Redis at once, of everybody else; each is short
+
+_READINESS_SECONDS = 1.0  # nobody is asked for a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Parts:
     quotas: Quotas
     objects: ObjectStore
     queue: TaskQueue
+    admission: Admission
     intake: Intake
     direct_uploads: DirectUploads
     operations: Operations
@@ -57,17 +66,19 @@ class Parts:
     session_secret: str = field(repr=False)
     standing: Standing
     scrapes: Scrapes
+    readiness: Kept[Readiness]
     threads: ThreadPoolExecutor
-    store_threads: ThreadPoolExecutor
+    store_threads: ThreadPoolExecutor  # of the event loop, for `asyncio.to_thread`: intake's
 
     async def in_thread(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Run a call that blocks where it holds up no other request."""
-        return await asyncio.to_thread(call, *arguments, **options)
+        within = partial(contextvars.copy_context().run, call, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, within)
 
     async def in_store_thread(self, call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """The same for a call that may wait long for the store: keys are looked up, and scans read, in others."""
-        within = partial(contextvars.copy_context().run, call, *arguments, **options)
-        return await asyncio.get_running_loop().run_in_executor(self.store_threads, within)
+        """The same for a call that may wait long for the store, as intake's do: keys are looked up, and scans read, in
+        others."""
+        return await asyncio.to_thread(call, *arguments, **options)
 
     def close(self) -> None:
         self.store_threads.shutdown(cancel_futures=True)
@@ -92,7 +103,9 @@ def make(settings: Settings) -> Parts:
     queue = TaskQueue(settings)
     policies = Policies(settings.policy_file)
     signing.ensure_all(database, policies)
-    quotas = Quotas(settings.redis_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    quotas = Quotas(redis_url)
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
     standing = Standing(database, objects, queue, settings)
     return Parts(
         settings=settings,
@@ -101,23 +114,25 @@ def make(settings: Settings) -> Parts:
         quotas=quotas,
         objects=objects,
         queue=queue,
+        admission=Admission(database, settings),
         intake=Intake(database, objects, queue, policies, settings),
         direct_uploads=DirectUploads(database, objects, queue, policies, quotas, settings),
         operations=Operations(database, objects, queue, settings),
         rescans=Rescans(database, queue),
         stats=Stats(database),
         hints=Hints(queue, policies),
-        waiting=Waiting(database),
+        waiting=Waiting(database, Endings(redis_url, connect_timeout=settings.connect_timeout), threads),
         session_secret=sessions.signing_secret(database),
         standing=standing,
-        scrapes=Scrapes(Together(Machine(policies), standing)),
-        threads=ThreadPoolExecutor(THREADS, thread_name_prefix="api"),
+        scrapes=Scrapes(Together(Machine(policies), standing), threads),
+        readiness=Kept(_READINESS_SECONDS),
+        threads=threads,
         store_threads=ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
     )
 
 
-def of(request: Request) -> Parts:
-    """The parts of the application that serves this request."""
+async def of(request: Request) -> Parts:
+    """The parts of the application that serves this request. A coroutine, or FastAPI would ask in a thread."""
     parts: Parts = request.app.state.parts
     return parts
 

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from api.dashboard import security
 from api.methods import allowed_methods
 from worker import telemetry
+from worker.admission import Overloaded
 from worker.body import FileTooLarge, UploadStalled
 from worker.direct_uploads import NothingThere, NotUploadedYet
 from worker.errors import Internal, LazarettoError, NothingHeld, Transient, WrongStatus
@@ -34,6 +35,7 @@ _STATUS: dict[type[LazarettoError], HTTPStatus] = {
     NeverWithinQuota: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UploadStalled: HTTPStatus.REQUEST_TIMEOUT,
     UploadOvertaken: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     KeyInFlight: HTTPStatus.CONFLICT,
     KeyReused: HTTPStatus.CONFLICT,
     WrongStatus: HTTPStatus.CONFLICT,
@@ -120,9 +122,9 @@ async def _ours(request: Request, fault: Exception) -> Response:
     outage = isinstance(fault, Transient)
     fallback = HTTPStatus.SERVICE_UNAVAILABLE if outage else HTTPStatus.INTERNAL_SERVER_ERROR
     status = _STATUS.get(type(fault), fallback)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(fault, Overloaded):  # which is told once
         telemetry.alarm(Log.REQUEST_FAILED, path=request.url.path, error=fault.message, code=fault.code)
-    wait = fault.wait if isinstance(fault, QuotaExceeded) else RETRY_SECONDS
+    wait = fault.wait if isinstance(fault, QuotaExceeded | Overloaded) else RETRY_SECONDS
     headers = {"Retry-After": str(wait)} if fault.retryable and status in _WAITING_HELPS else {}
     detail = fault.public if isinstance(fault, Internal) else fault.message
     problem = Problem(status, fault.code, detail, expected=fault.expected, retryable=fault.retryable, headers=headers)

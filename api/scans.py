@@ -15,7 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from api.auth import Reader, Submitter
 from api.parts import Parts, PartsOf
 from api.problems import Problem, documented
-from api.views import EventPage, EventView, ScanPage
+from api.views import EventPage, EventView, ScanDetails, ScanPage
 from worker import media_types
 from worker.operations import Order
 from worker.scan import PROMOTED, Mover, Scan, Status
@@ -148,13 +148,13 @@ async def get_scan(
     wait: Annotated[
         float, Query(ge=0, le=60, description="Seconds to wait for the end of the scan.", examples=[0.5])
     ] = 0,
-) -> ScanView:
+) -> ScanDetails:
     """One scan. With `wait`, answers as soon as the scan has ended, or after that time. Scope: `read`."""
-    scan = await parts.in_thread(visible, parts, caller, scan_id)
-    if wait and not scan.status.ended:
-        await parts.waiting.until_ended(scan_id, wait)
-        scan = await parts.in_thread(visible, parts, caller, scan_id)
-    return ScanView.of(scan)
+
+    async def read() -> Scan:
+        return await parts.in_thread(visible, parts, caller, scan_id)
+
+    return ScanDetails.of(await (parts.waiting.until_ended(scan_id, wait, read) if wait else read()))
 
 
 @router.delete("/{scan_id}", status_code=HTTPStatus.NO_CONTENT, responses=documented(HTTPStatus.NOT_FOUND))
@@ -169,7 +169,7 @@ def _erase(parts: Parts, caller: Caller, scan_id: str, request_id: str) -> None:
     try:
         parts.operations.erase(scan, Order(caller.actor, mover, request_id))
     finally:  # it has ended, also where the store is away
-        parts.hints.ended(scan.service)
+        parts.hints.ended(scan.service, scan.id)
 
 
 @router.get("/{scan_id}/events", responses=documented(HTTPStatus.NOT_FOUND))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Executor
 
 from prometheus_client.registry import Collector
 
@@ -15,8 +16,9 @@ _FRESH_SECONDS = 3.0
 class Scrapes:
     """One page in each format, made again where it is stale; whoever comes meanwhile waits for the same."""
 
-    def __init__(self, collector: Collector) -> None:
-        self._collector = collector
+    def __init__(self, collector: Collector, threads: Executor) -> None:
+        """`threads`: in which it is made."""
+        self._collector, self._threads = collector, threads
         self._pages: dict[bool, tuple[float, bytes]] = {}
         self._turn = asyncio.Lock()
 
@@ -25,6 +27,7 @@ class Scrapes:
         async with self._turn:
             made, page = self._pages.get(as_open, (0.0, b""))
             if not page or time.monotonic() > made + _FRESH_SECONDS:
-                page = await asyncio.to_thread(exposition.page, self._collector, as_open)
+                loop = asyncio.get_running_loop()
+                page = await loop.run_in_executor(self._threads, exposition.page, self._collector, as_open)
                 self._pages[as_open] = time.monotonic(), page
             return page

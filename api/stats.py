@@ -79,7 +79,9 @@ class SlotView(BaseModel):
 class QueueView(BaseModel):
     """What waits for a worker."""
 
-    queue: str = Field(description="`scans`, `bulk` (which delays no upload), or `rescans`.", examples=["scans"])
+    queue: str = Field(
+        description="`scans`, `large`, `bulk` (which delay no other upload), or `rescans`.", examples=["scans"]
+    )
     waiting: int = Field(examples=[3])
     oldest: datetime | None = Field(description="Since when the first waits; null: none does.", examples=[_MOMENT])
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from api.admission import Admitted
 from api.auth import Submitter
 from api.forms import UploadForm
 from api.limits import counted
@@ -63,7 +64,11 @@ def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.post(
-    "", status_code=HTTPStatus.ACCEPTED, responses=_RESPONSES, openapi_extra=_body("multipart/form-data", _FORM)
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=_RESPONSES,
+    openapi_extra=_body("multipart/form-data", _FORM),
+    dependencies=[Admitted],
 )
 async def upload_form(request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf) -> ScanView:
     """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object. Scope: `submit`."""
@@ -80,6 +85,7 @@ async def upload_form(request: Request, response: Response, caller: Submitter, c
     status_code=HTTPStatus.ACCEPTED,
     responses=_RESPONSES,
     openapi_extra=_body("application/octet-stream", _BINARY),
+    dependencies=[Admitted],
 )
 async def upload_raw(
     filename: _Filename, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf

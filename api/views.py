@@ -1,4 +1,4 @@
-"""Pages of scans and events as they are shown."""
+"""Scans and events as they are shown: closely, and in pages."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ class ScanPage(BaseModel):
     next_cursor: str | None = Field(
         description="Ask with this for the next page; null at the end.",
         examples=["0199c3d2-7c1f-7a52-9b1e-4d5f60718293"],
+    )
+
+
+class ScanDetails(ScanView):
+    """A scan, and what only whoever looks at it closely wants to know."""
+
+    steps: dict[str, float] | None = Field(
+        description="How long each step of the last attempt took, in milliseconds; null before the first. `seal` "
+        "includes a `fetch`, and `inspect` whatever there was of `sniff`, `scan` and `image`, some of it side by side. "
+        "Names may be added.",
+        examples=[{"fetch": 4.1, "sniff": 9.7, "scan": 2.2, "inspect": 10.3, "settle": 11.9}],
     )
 
 

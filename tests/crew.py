@@ -11,6 +11,7 @@ from ops.embedded.application import worker
 from ops.embedded.supervisor import Supervisor
 from tests import processes
 from tests.stack import until
+from worker.lanes import Lane
 from worker.settings import Settings
 
 _START_SECONDS = 30
@@ -36,7 +37,7 @@ class Crew:
         """A worker of so many processes, under the settings of a system; stopped afterwards."""
         with Supervisor(logs, say=print) as supervisor:
             crew = cls(supervisor, workers)
-            supervisor.start(worker(workers, _variables(settings) | dict(s3)))
+            supervisor.start(worker(workers, _variables(settings) | dict(s3), lanes=Lane))
             until(lambda: len(crew.members) == workers, _START_SECONDS, "a worker with all its processes")
             yield crew
 

@@ -113,7 +113,7 @@ class Outcomes:
             ended = scans.move(connection, scan.id, Status.RECEIVING, Status.REJECTED, REFUSED)
         assert ended is not None
         if hint:
-            self.hints.ended(service)
+            self.hints.ended(service, scan.id)
         return ended
 
     def begun(self, service: str, status: Status = Status.RECEIVING) -> Scan:

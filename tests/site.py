@@ -30,6 +30,7 @@ from tests import processes
 from tests.clamd_proxy import ClamdProxy
 from tests.stack import until
 from worker.adapters.object_store import ObjectStore
+from worker.lanes import Lane
 from worker.scan import Status
 from worker.settings import Settings
 from worker.store.database import Database
@@ -112,7 +113,7 @@ class Site:
             site = cls(supervisor, variables, api.url)
             stack.callback(site.database.close)
             sweeper = Part("sweeper", ["lazaretto", "sweep", "--every", "1s"], variables)
-            supervisor.start(api, worker(workers, variables), sweeper)
+            supervisor.start(api, worker(workers, variables, lanes=Lane), sweeper)
             stack.enter_context(_kept(supervisor))
             yield site
 

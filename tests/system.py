@@ -17,13 +17,15 @@ from sqlalchemy import select
 from tests.calendar import Calendar
 from tests.kept import KeptSandbox
 from worker import api_keys
-from worker.adapters.object_store import ObjectStore, Place
-from worker.adapters.task_queue import BULK, RESCAN_TASK, SCAN_TASK, SCANS, TaskQueue
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
+from worker.adapters.task_queue import RESCAN_TASK, SCAN_TASK, TaskQueue
 from worker.backfill import Backfill
 from worker.direct_uploads import Announced, DirectUploads
 from worker.instruments import Way
 from worker.intake import Incoming, Intake
 from worker.keys import INCOMING
+from worker.lanes import Lane
 from worker.operations import Operations
 from worker.policies import Policies
 from worker.quotas import Quotas
@@ -164,7 +166,7 @@ class System:
     def deliver(self) -> int:
         """Deliver every task that waits in Redis, once; how many there were."""
         with redis.Redis.from_url(self.settings.redis_url.get_secret_value()) as client:
-            messages = [json.loads(raw) for queue in (SCANS, BULK) for raw in client.rpop(queue, 1000) or []]
+            messages = [json.loads(raw) for queue in Lane for raw in client.rpop(queue, 1000) or []]
         for message in messages:
             work = {SCAN_TASK: self.parts.scan, RESCAN_TASK: self.parts.rescan}[message["headers"]["task"]]
             work(json.loads(base64.b64decode(message["body"]))[0][0])

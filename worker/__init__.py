@@ -2,10 +2,10 @@
 
     intake ──▶ quarantine ──▶ pipeline: claim ▸ inspect ▸ decide ▸ settle ──▶ clean bucket, or deleted, or held
 
-The domain      `scan` (states, and who moves them; `pixels`: how large images are), `media_types`, `policy` (the rules;
-                with `policy_file`: where they stand, `toml_lines`: in which line, and `policies`: as they stand now),
-                `decide` (findings → verdict), `retries`, `keys`, `errors`, `views` (a scan as everybody outside sees
-                it)
+The domain      `scan` (states, and who moves them; `pixels`: how large images are), `media_types`,
+                `lanes` (the queue that a scan waits in), `policy` (the rules; with `policy_file`: where they stand,
+                `toml_lines`: in which line, and `policies`: as they stand now), `decide` (findings → verdict),
+                `retries`, `keys`, `errors`, `views` (a scan as everybody outside sees it)
 Use cases       `intake` (with `body`: the stream from the client, `quarantine`: the stream into the bucket, and
                 `idempotency`: sent twice, taken in once), `direct_uploads` (files that reach the bucket without us;
                 `sources` tells where), `backfill` (files that were there before us), `pipeline` (the whole path, top
@@ -26,7 +26,8 @@ Webhooks        `store.outbox` (each end of a decision puts one on record), `hin
 The outside     `adapters` (S3, clamd, Celery with its `broker`, receivers), `store` (database), `migrations`,
                 `settings` (with `production`: what is too weak for it), `telemetry`, `clock`
 Prometheus      `metrics` (what happens is counted by whoever knows of it: in the end `instruments`, which declares
-                each), `metric_files` (where the processes of a machine add up), `standing` (how the installation
+                each), `steps` (how long those of one attempt took: for the scan's record), `spent` (what a request
+                took), `metric_files` (where the processes of a machine add up), `standing` (how the installation
                 stands, when asked), `exposition` (the page)
 Entry points    `tasks`: the worker's process, where the parts are put together (those that look into files by
                 `assembly`, which `lazaretto policy explain` shares); `stopping`: how it ends; `notifier`: the process

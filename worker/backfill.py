@@ -14,12 +14,14 @@ from itertools import islice
 from sqlalchemy.exc import IntegrityError
 
 from worker import clock, telemetry
-from worker.adapters.object_store import Listed, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Listed, Place
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import LazarettoError, NoSuchService
 from worker.handover import hand_over_all, room
 from worker.intake import recordable
 from worker.keys import default_prefix, sealed_key
+from worker.lanes import Lane
 from worker.policies import Policies
 from worker.scan import Cause, Mover, Scan, Status
 from worker.settings import Settings
@@ -146,7 +148,7 @@ class Backfill:
                 declared_type=None,
                 created_at=moment,
                 updated_at=moment,
-                bulk=True,
+                lane=Lane.BULK,
                 source_bucket=self._source.bucket,
                 source_key=each.key,
                 source_etag=each.etag,

@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from worker import clock, metrics, telemetry
-from worker.adapters.object_store import Form, ObjectInfo, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Form, ObjectInfo, Place
 from worker.adapters.task_queue import TaskQueue
 from worker.body import check_size
 from worker.errors import LazarettoError
@@ -25,6 +26,7 @@ from worker.idempotency import UNCLAIMED, Claim
 from worker.instruments import Way
 from worker.intake import LONGEST_TYPE, recordable
 from worker.keys import default_prefix, is_incoming_of, is_promised, promised_key, sealed_key
+from worker.lanes import Lane, lane_of
 from worker.policies import Policies
 from worker.quotas import Quotas
 from worker.scan import Cause, Mover, Scan, Status
@@ -166,6 +168,7 @@ class DirectUploads:
         self._take_unpromised(promised, found)
         cause = Cause(Mover.SERVICE, f"{found.size} bytes are there", announced.actor, announced.request_id)
         values = {"source_etag": found.etag, "enqueued_at": clock.now(), "lease_until": None}
+        values["lane"] = self._lane(found, promised.filename, promised.declared_type)
         with self._database.write() as connection:
             moved = scans.move(connection, promised.id, Status.RECEIVING, Status.QUEUED, cause, **values)
             scan = moved or scans.get(connection, promised.id) or promised
@@ -187,7 +190,8 @@ class DirectUploads:
         self._quotas.take_bytes(announced.service, limits, found.size)
         now = clock.now()
         moments = {"queued_at": now, "enqueued_at": now, "tidy_at": now + self._lease}
-        values = {"source_key": key, "source_etag": found.etag, **moments}
+        lane = self._lane(found, announced.filename, announced.declared_type)
+        values = {"source_key": key, "source_etag": found.etag, "lane": lane, **moments}
         scan = self._new(announced, clock.new_id(), Status.QUEUED, **values)
         cause = Cause(Mover.SERVICE, f"{found.size} bytes are there", announced.actor)
         try:
@@ -205,6 +209,9 @@ class DirectUploads:
         with self._database.write() as connection:
             scan = scans.of_source(connection, key, found.etag)
             return _told_again(connection, scan) if scan else None
+
+    def _lane(self, found: ObjectInfo, filename: str, declared_type: str | None) -> Lane:
+        return lane_of(found.size, filename, declared_type, self._settings.large_size)
 
     def _accepted(self, scan: Scan, found: ObjectInfo) -> None:
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=found.size)

@@ -20,7 +20,7 @@ from worker.telemetry import Log
 def hand_over(database: Database, queue: TaskQueue, scan: Scan) -> None:
     """One scan, into the queue that it belongs to."""
     try:
-        queue.enqueue(scan.id, bulk=scan.bulk)
+        queue.enqueue(scan.id, scan.lane)
     except QueueUnavailable as fault:
         telemetry.warn(Log.ENQUEUE_FAILED, scan_id=scan.id, error=fault.message)
         with suppress(DatabaseUnavailable), database.write() as connection:
@@ -39,7 +39,7 @@ def hand_over_all(database: Database, queue: TaskQueue, some: Sequence[Scan]) ->
     """Some scans, one after the other; the queue is asked no more once it has not answered."""
     for at, scan in enumerate(some):
         try:
-            queue.enqueue(scan.id, bulk=scan.bulk)
+            queue.enqueue(scan.id, scan.lane)
         except QueueUnavailable as fault:
             left = [each.id for each in some[at:]]
             telemetry.warn(Log.ENQUEUE_FAILED, scans=len(left), error=fault.message)

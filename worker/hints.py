@@ -1,6 +1,6 @@
-"""That a service has deliveries to make: said at once, so that a webhook takes no longer than it must.
+"""That a scan has ended: said at once, so that those who wait for it, and its webhook, take no longer than they must.
 
-Nothing depends on it. The database knows what is due, and the sweeper says so again.
+Nothing depends on it. The database knows what has ended and what is due; whoever waits looks there, and the sweeper.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ class Hints:
     def __init__(self, queue: TaskQueue, policies: Policies) -> None:
         self._queue, self._policies = queue, policies
 
-    def ended(self, service: str) -> None:
-        """A decision about one of its scans may have ended, and that is committed. Raises nothing."""
+    def ended(self, service: str, scan_id: str) -> None:
+        """A decision about this scan may have ended, and that is committed. Raises nothing."""
+        try:
+            self._queue.tell_ended(scan_id)
+        except QueueUnavailable as fault:
+            telemetry.warn(Log.HINT_FAILED, scan_id=scan_id, error=fault.message, left_to="whoever waits")
         if self._policies.of(service).webhook_url:
             self.give(service)
 

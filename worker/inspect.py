@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
 from worker import media_types, metrics
-from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.decide import Findings
 from worker.errors import ContentChanged, SandboxFailed
 from worker.instruments import Step
@@ -99,26 +101,31 @@ class Inspector:
         if sniffed.exhausting and sniffed.closed:
             closed = _findings(scan, sniffed.type, sniffed.also, [], [sniffed.closed])
             return Inspection(closed, scanner=None)
-        scanning = self._side_by_side.submit(self._scan, file)
-        picture: Picture | None = None
-        try:
+        with ExitStack() as unless_kept, self._scanning(file) as scanning:
             detected = media_types.meant(scan.declared_type, scan.filename, sniffed.type)
             remade = self.remake(file, detected, policy) if _wants_remaking(detected, policy) else None
             picture = remade if isinstance(remade, Picture) else None
+            if picture is not None:
+                unless_kept.callback(picture.file.close)
             examined = [scanning.result()]
             if picture is not None:
                 examined.append(self._examine_again(picture))
-        except BaseException:
-            scanning.cancel() or scanning.exception()  # the file must stay open for as long as somebody reads it
-            if picture is not None:
-                picture.file.close()
-            raise
+            unless_kept.pop_all()
         refusals = [each for each in (sniffed.closed, remade) if isinstance(each, Refused)]
         return Inspection(_findings(scan, detected, sniffed.also, examined, refusals), examined[0].scanner, picture)
 
     def _sniff(self, file: Scratch) -> Sniffed:
         with metrics.step(Step.SNIFF):
             return self._sandbox.sniff(file.descriptor)
+
+    @contextmanager
+    def _scanning(self, file: Scratch) -> Iterator[Future[Examination]]:
+        """What the scanner finds, while something else is done within; nobody reads the file any more afterwards."""
+        scanning = self._side_by_side.submit(copy_context().run, self._scan, file)
+        try:
+            yield scanning
+        finally:
+            scanning.cancel() or scanning.exception()
 
     def _scan(self, file: Scratch) -> Examination:
         with metrics.step(Step.SCAN):
@@ -151,11 +158,12 @@ class Inspector:
 
     def _examine_again(self, picture: Picture) -> Examination:
         """The decoder may have been hijacked: what it made is looked at like anything from outside."""
-        sniffed = self._sniff(picture.file)
-        if sniffed != Sniffed(picture.type):
-            found = " and ".join((sniffed.type, *sniffed.also))
-            raise SandboxFailed(f"the re-encoded image is {found}, expected {picture.type}; trying again can help")
-        return self._scan(picture.file)
+        with self._scanning(picture.file) as scanning:
+            sniffed = self._sniff(picture.file)
+            if sniffed != Sniffed(picture.type):
+                found = " and ".join((sniffed.type, *sniffed.also))
+                raise SandboxFailed(f"the re-encoded image is {found}, expected {picture.type}; trying again can help")
+            return scanning.result()
 
     def _scratch(self, expected_size: int) -> Scratch:
         return Scratch(expected_size, memory_limit=self._memory_limit, directory=self._scratch_dir)

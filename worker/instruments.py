@@ -31,6 +31,13 @@ class Way(StrEnum):
     DIRECT = "direct"
 
 
+class Refused(StrEnum):
+    """Why an upload was turned away before its first byte."""
+
+    WAITING = "waiting"
+    DISK = "disk"
+
+
 class Step(StrEnum):
     """A part of one attempt at a scan. `seal` holds a `fetch`; `inspect` holds the next three."""
 
@@ -107,6 +114,10 @@ class Instruments:
         self.database_calls = self._histogram("http_database_calls", "Statements for one request.", _CALLS, "route")
         self.uploads = self._counter("uploads", "Files that were taken in.", "service", "way")
         self.upload_bytes = self._counter("upload_bytes", "Their sizes.", "service")
+        self.uploads_turned_away = self._counter(
+            "uploads_turned_away", "Uploads that were answered 503, for want of room.", "cause"
+        )
+        expect(self.uploads_turned_away, Refused)
         self.limits_not_counted = self._counter(
             "limits_not_counted", "Requests and uploads that no limit was applied to: Redis was away."
         )

@@ -24,6 +24,7 @@ from worker.hints import Hints
 from worker.idempotency import UNCLAIMED, Claim
 from worker.instruments import Way
 from worker.keys import default_prefix, sealed_key
+from worker.lanes import lane_of
 from worker.policies import Policies
 from worker.quarantine import QuarantineWriter
 from worker.scan import Cause, Content, Mover, Reason, ReasonCode, Scan, Status
@@ -182,6 +183,7 @@ class Intake:
         cause = Cause(Mover.INTAKE, f"{content.size} bytes are in quarantine")
         values = {
             "enqueued_at": clock.now(),
+            "lane": lane_of(content.size, scan.filename, scan.declared_type, self._settings.large_size).value,
             "lease_until": None,
             "size": content.size,
             "sha256": content.sha256,
@@ -225,7 +227,7 @@ class Intake:
             ended = scans.move(connection, scan.id, Status.RECEIVING, target, cause, **values)
             if ended is None and not claims.mark_broken_off(connection, scan.id, tidy_at):
                 return None
-        self._hints.ended(scan.service)
+        self._hints.ended(scan.service, scan.id)
         telemetry.say(Log.UPLOAD_REFUSED if reasons else Log.UPLOAD_BROKEN_OFF, scan_id=scan.id, why=why)
         return ended or scan
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,8 @@ Renewal = Callable[[Connection, Scan, datetime], bool]  # holds the lease until 
 
 
 class Lease:
-    """Held by the worker whose token stands on the row; one thread renews it, another ends the work when it must end.
+    """Held by the worker whose token stands on the row; one thread ends the work when it must end, and starts another
+    that renews the lease where the work takes so long: most is done before.
 
     Work ends before it is done where the lease is lost or could not be renewed, where the scan takes too long, and
     where the worker is stopped. Whatever blocks then is interrupted; `check` raises why.
@@ -55,10 +57,7 @@ class Lease:
         self._fault: Exception | None = None
         self._asked_to_stop = self._effects_under_way = False
         self._done = threading.Event()
-        self._threads = [
-            threading.Thread(target=target, name=f"{target.__name__}-{scan.id}", daemon=True)
-            for target in (self._renew_on, self._watch)
-        ]
+        self._threads: list[threading.Thread] = []
 
     @property
     def fault(self) -> Exception | None:
@@ -97,8 +96,13 @@ class Lease:
         finally:
             self._effects_under_way = False
 
+    def _start(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=f"{target.__name__}-{self._scan.id}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
     def _renew_on(self) -> None:
-        pause = self._seconds / 3
+        pause = 0.0
         while not self._done.wait(pause):
             try:
                 if not self._renew():
@@ -120,7 +124,12 @@ class Lease:
         return True
 
     def _watch(self) -> None:
+        renew_at = self._ends - self._seconds * 2 / 3 - _TICK  # two thirds are left at any moment
         while not self._done.wait(_TICK):
+            if clock.elapsed() >= renew_at:
+                with suppress(RuntimeError):  # no thread to be had: perhaps with the next look
+                    self._start(self._renew_on)
+                    renew_at = math.inf
             self._fault = self._fault or self._reason_to_end()
             if self._fault:
                 self._interrupt()
@@ -136,15 +145,14 @@ class Lease:
         return TimeLimitExceeded() if now >= self._limit_at else None
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._start(self._watch)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
-        for thread in self._threads:
+        for thread in self._threads:  # the first may start the other, and no more when it has ended
             thread.join()
 
 

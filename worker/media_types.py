@@ -112,7 +112,8 @@ def meant(declared: str | None, filename: str, detected: str) -> str:
     declaration may narrow a broader type down: text called a.csv is CSV. It may also widen: JSON in a file called
     notes.txt is text. Nothing else is believed.
     """
-    claims = [each for each in KNOWN if _claimed(each, declared, extension_of(filename))]
+    extension, bare = extension_of(filename), bare_type(declared)
+    claims = [each for each in KNOWN if _claimed(each, bare, extension)]
     broader = BY_NAME[detected].broader if detected in BY_NAME else None
     if detected in [claim.name for claim in claims]:
         return detected
@@ -131,7 +132,7 @@ def possible(name: str) -> frozenset[str]:
 def fits_declared(declared: str | None, name: str) -> bool:
     """May a file of this type have been declared so? Parameters (`; charset=…`) do not count, nor does what is no
     media type at all ("undefined", `*/*`): that claims nothing."""
-    claimed = _bare(declared)
+    claimed = bare_type(declared)
     if claimed is None or claimed == name:
         return True
     return name in BY_NAME and claimed in BY_NAME[name].aliases
@@ -144,13 +145,14 @@ def fits_extension(filename: str, name: str) -> bool:
 
 
 def _claimed(known: MediaType, declared: str | None, extension: str | None) -> bool:
-    """Is this the type that the name and the declaration (where there are any) speak of?"""
+    """Is this the type that the name and the declaration, in its bare form, speak of (where there are any)?"""
     claims = [extension in known.extensions] if extension else []
-    if bare := _bare(declared):
-        claims.append(bare == known.name or bare in known.aliases)
+    if declared:
+        claims.append(declared == known.name or declared in known.aliases)
     return bool(claims) and all(claims)
 
 
-def _bare(declared: str | None) -> str | None:
+def bare_type(declared: str | None) -> str | None:
+    """The declared type without its parameters; None where it claims nothing."""
     bare = (declared or "").split(";", 1)[0].strip().lower()
     return None if not _DECLARED.fullmatch(bare) or bare in UNDECLARED else bare

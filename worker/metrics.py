@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec
 
-from worker import telemetry
-from worker.instruments import ENDS, LOOKED_AT, Attempt, Delivered, SecondLook, Step, Way, expect, instruments
+from worker import steps, telemetry
+from worker.instruments import ENDS, LOOKED_AT, Attempt, Delivered, Refused, SecondLook, Step, Way, expect, instruments
 from worker.scan import Status
 from worker.telemetry import Log
 
@@ -51,6 +51,11 @@ def taken_in(service: str, way: Way, size: int) -> None:
 
 
 @_harmless
+def upload_turned_away(why: Refused) -> None:
+    instruments().uploads_turned_away.labels(why.value).inc()
+
+
+@_harmless
 def limits_not_counted() -> None:
     instruments().limits_not_counted.inc()
 
@@ -68,12 +73,14 @@ def ended(service: str, status: Status, seconds: float | None) -> None:
 
 @contextmanager
 def step(which: Step) -> Iterator[None]:
-    """Around one step, however it ends."""
+    """Around one step, however it ends; the scan's record shows it as well."""
     begun = time.perf_counter()
     try:
         yield
     finally:
-        _took(which, time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        steps.took(which, seconds)
+        _took(which, seconds)
 
 
 @_harmless

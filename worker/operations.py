@@ -15,6 +15,7 @@ from worker.errors import NothingHeld, WrongStatus
 from worker.handover import hand_over, hand_over_all, room
 from worker.idempotency import UNCLAIMED, Claim
 from worker.keys import clean_key
+from worker.lanes import Lane, lane_of
 from worker.scan import HELD, Cause, Mover, Promoted, Scan, Status
 from worker.settings import Settings
 from worker.store import orders, scans
@@ -47,6 +48,7 @@ class Operations:
         self._database, self._queue = database, queue
         self._tidier = Tidier(database, objects, settings)
         self._clean, self._lease = settings.clean_bucket, timedelta(seconds=settings.lease_seconds)
+        self._large_size = settings.large_size
 
     def retry(self, scan: Scan, order: Order, claim: Claim = UNCLAIMED) -> Scan:
         """Examine a held file once more, as if it had just come: with all its attempts, and before any bulk work.
@@ -59,7 +61,8 @@ class Operations:
         with self._database.write() as connection:
             moved = None
             if scan.status in HELD:
-                moved = orders.retry(connection, scan, order.cause("tried again"), bulk=False, enqueued_at=clock.now())
+                cause, lane = order.cause("tried again"), self._lane(scan)
+                moved = orders.retry(connection, scan, cause, lane, enqueued_at=clock.now())
             if moved is None:
                 _refuse(connection, scan, *sorted(HELD))
             claim.bind(connection, scan.id, fields)
@@ -91,8 +94,13 @@ class Operations:
         if scan.status is Status.UNSCANNABLE and scan.size is not None and scan.sha256 is not None:
             key = clean_key(replace(scan, decision=scan.decision + 1))
             promoted = Promoted(self._clean, key, scan.size, scan.sha256, scan.detected_type or _UNKNOWN_TYPE)
-            moved = orders.release(connection, scan, cause, promoted, clock.now() - self._lease)
+            moved = orders.release(
+                connection, scan, cause, self._lane(scan), promoted=promoted, over=clock.now() - self._lease
+            )
         return moved or _refuse(connection, scan, Status.UNSCANNABLE)
+
+    def _lane(self, scan: Scan) -> Lane:
+        return lane_of(scan.size or 0, scan.filename, scan.declared_type, self._large_size)
 
     def count(self, wanted: scans.Filter, ended_before: datetime | None = None) -> int:
         """How many held files `retry_all` would put back, had it no end."""
@@ -120,7 +128,7 @@ class Operations:
         """Those that nobody else has taken meanwhile; handed over as far as the line has room."""
         enqueued_at = clock.now() if len(found) <= room(self._queue) else None
         with self._database.write() as connection:
-            each = (orders.retry(connection, scan, cause, bulk=True, enqueued_at=enqueued_at) for scan in found)
+            each = (orders.retry(connection, scan, cause, Lane.BULK, enqueued_at=enqueued_at) for scan in found)
             moved = [scan for scan in each if scan]
         if enqueued_at:
             hand_over_all(self._database, self._queue, moved)

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from worker import metrics, telemetry
+from worker import metrics, steps, telemetry
 from worker.custody import Claim, Custody
 from worker.decide import decide
 from worker.errors import ContentChanged, ObjectMissing, Permanent, ReencodingChanged, SandboxFailed
@@ -65,6 +65,7 @@ class Pipeline:
             return None
         with (
             structlog.contextvars.bound_contextvars(scan_id=scan_id, request_id=claim.scan.request_id),
+            steps.of_one_attempt(),
             self._leased(claim) as lease,
         ):
             try:
@@ -200,8 +201,9 @@ class Pipeline:
         telemetry.say(Log.SCAN_ENDED, status=ended.status.value, attempts=ended.attempts, size=ended.size)
 
     def _move(self, scan: Scan, target: Status, why: str, **values: Any) -> Scan:
+        cause = Cause(Mover.WORKER, why, self._custody.actor)
         with self._database.write() as connection:
-            return claims.move(connection, scan, target, Cause(Mover.WORKER, why, self._custody.actor), **values)
+            return claims.move(connection, scan, target, cause, steps=steps.so_far(), **values)
 
 
 def _key(scan: Scan) -> str:

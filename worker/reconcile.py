@@ -16,7 +16,8 @@ from functools import partial
 from itertools import groupby
 
 from worker import clock
-from worker.adapters.object_store import Listed, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Listed, Place
 from worker.errors import Permanent
 from worker.keys import INCOMING, SEALED, is_promised, scan_id_in
 from worker.scan import HELD, PROMOTED, Scan, Status

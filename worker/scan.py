@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from worker.lanes import Lane
 from worker.pixels import Pixels
 
 
@@ -189,7 +190,7 @@ class Scan:
     sha256: str | None = None
     etag: str | None = None
     quarantine_key: str | None = None  # None once the bytes are gone from there
-    bulk: bool = False  # does it wait in the queue that delays no upload?
+    lane: Lane = Lane.SCANS  # the queue that it waits in
     source_bucket: str = ""  # of a backfill, which leaves the object alone; empty: quarantine
     source_key: str | None = None  # under incoming/, where the service put the bytes; None: they came through intake
     source_etag: str | None = None  # of what lay there when it was enqueued; None: promised, not enqueued yet
@@ -203,6 +204,7 @@ class Scan:
     promoted: Promoted | None = None
     held: bool = False  # does the verdict leave the bytes in quarantine?
     policy: str | None = None  # fingerprint of the policy that decided
+    steps: dict[str, float] | None = None  # what each of the last attempt took, in milliseconds
     setbacks: int = 0  # in a row; the pause grows with them
     error: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import partial
 
 from worker import sources
-from worker.adapters.object_store import ObjectInfo, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import ObjectInfo, Place
 from worker.errors import ContentChanged, ObjectMissing, Permanent
 from worker.inspect import Inspector
 from worker.keys import sealed_key

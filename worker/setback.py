@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from worker import clock, metrics, retries, telemetry
+from worker import clock, metrics, retries, steps, telemetry
 from worker.errors import Internal, LazarettoError, ReencodingChanged
 from worker.instruments import Attempt
 from worker.retries import Again, Enough, Pace
@@ -52,7 +52,7 @@ def told(fault: Exception) -> dict[str, Any]:
 def _fail(connection: Connection, scan: Scan, fault: Exception, actor: str) -> None:
     error = told(fault)
     cause = Cause(Mover.WORKER, f"gave up after attempt {scan.attempts}: {error['message']}", actor)
-    claims.move(connection, scan, Status.FAILED, cause, error=error, setbacks=0)
+    claims.move(connection, scan, Status.FAILED, cause, error=error, setbacks=0, steps=steps.so_far())
 
 
 def _queue(connection: Connection, scan: Scan, fault: Exception, actor: str, decision: Again) -> None:
@@ -61,13 +61,14 @@ def _queue(connection: Connection, scan: Scan, fault: Exception, actor: str, dec
     if not decision.counts:
         values["attempts"] = table.c.attempts - 1
     cause = Cause(Mover.WORKER, error["message"], actor)
-    claims.move(connection, scan, Status.QUEUED, cause, **values, **verdict_values(None))
+    claims.move(connection, scan, Status.QUEUED, cause, steps=steps.so_far(), **values, **verdict_values(None))
 
 
 def _repeat_settling(connection: Connection, scan: Scan, fault: Exception, seconds: float) -> None:
     """Nobody holds the scan for so long; once that lease is over, the sweeper hands it to the next worker."""
     until = clock.now() + timedelta(seconds=seconds)
-    claims.amend(connection, scan, **_LET_GO, lease_until=until, error=told(fault), setbacks=scan.setbacks + 1)
+    values = {"lease_until": until, "error": told(fault), "setbacks": scan.setbacks + 1, "steps": steps.so_far()}
+    claims.amend(connection, scan, **_LET_GO, **values)
 
 
 def _log(scan: Scan, fault: Exception, decision: Again | Enough) -> None:

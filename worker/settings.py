@@ -73,9 +73,19 @@ class Settings(BaseSettings):
     )
     content_url_seconds: int = Field(60, description="how long a download address works")
 
+    max_waiting: int = Field(
+        10_000, ge=0, description="so many uploads may wait for a worker before others are refused; 0: any number"
+    )
+    min_free_disk: int = Field(
+        512 * MIB, ge=0, description="uploads are refused where home or scratch have less (or less than a tenth) left"
+    )
+
     # Work
     memory_limit: int = Field(16 * MIB, description="files up to this size are scanned from memory, not disk")
     scratch_dir: Path | None = Field(None, description="where larger files lie while scanned; None: $TMPDIR")
+    large_size: int = Field(
+        4 * MIB, ge=4, description="files from here on, archives from a quarter: they delay no others"
+    )
     lease_seconds: float = Field(30, gt=3, description="a worker that is silent for so long has lost its scan")
     scan_timeout: float = Field(600, gt=0, description="the longest one attempt at a scan may take")
     max_attempts: int = Field(3, ge=1, description="attempts that count, before `failed`")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from worker import promotions
-from worker.adapters.object_store import Exactly, Label, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Exactly, Label, Place
 from worker.errors import Permanent
 from worker.lease import Lease
 from worker.scan import PROMOTED, Promoted, Scan, ScannerInfo

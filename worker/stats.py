@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from worker import clock
-from worker.adapters.task_queue import BULK, SCANS
+from worker.lanes import Lane
 from worker.scan import HELD, PENDING, Status
 from worker.statistics import Now, Outcomes, Slot, Waiting
 from worker.store import rollups, standing
@@ -18,7 +18,7 @@ from worker.store.database import Database
 from worker.tally import Tally
 
 LONGEST = timedelta(days=31)  # that may be asked for; hours are kept a little longer
-RESCANS = "rescans"  # these wait in a table, for room in `BULK`
+RESCANS = "rescans"  # these wait in a table, for room in `bulk`
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _FINE = timedelta(days=3)  # up to here in steps of an hour
 _Steps = list[tuple[datetime, Tally]]
@@ -69,7 +69,7 @@ class Stats:
         return Now(
             pending={status: numbers[status] for status in Status if status in PENDING},
             held={status: held.get(status, 0) for status in Status if status in HELD},
-            queues=(_queue(SCANS, pending, bulk=False), _queue(BULK, pending, bulk=True), *rescans),
+            queues=(*(_queue(lane, pending) for lane in Lane), *rescans),
         )
 
 
@@ -80,10 +80,10 @@ def _key(service: str | None) -> str:
     return service or ""
 
 
-def _queue(name: str, pending: list[standing.Pending], *, bulk: bool) -> Waiting:
-    mine = [each for each in pending if each.status is Status.QUEUED and each.bulk is bulk]
+def _queue(lane: Lane, pending: list[standing.Pending]) -> Waiting:
+    mine = [each for each in pending if each.status is Status.QUEUED and each.lane is lane]
     oldest = min((each.oldest for each in mine if each.oldest), default=None)
-    return Waiting(name, sum(each.number for each in mine), oldest)
+    return Waiting(lane.value, sum(each.number for each in mine), oldest)
 
 
 def _read(connection: Connection, service: str, first: datetime, last: datetime) -> Iterator[tuple[datetime, Tally]]:

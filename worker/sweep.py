@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement
 
 from worker import clock, metrics, telemetry
 from worker.adapters.object_store import ObjectStore
-from worker.adapters.task_queue import TaskQueue, line_of
+from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, LazarettoError, QueueUnavailable
+from worker.lanes import Lane, suspect
 from worker.policies import Policies
 from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Scan, Status
@@ -111,7 +112,8 @@ class Sweeper:
         over = backlog.lost_workers(clock.now())
         for scan in self._found(over):
             if scan.attempts < self._settings.max_attempts:
-                values: dict[str, Any] = {"token": None, "lease_until": None, "enqueued_at": None}
+                lane = suspect(scan.lane).value
+                values: dict[str, Any] = {"token": None, "lease_until": None, "enqueued_at": None, "lane": lane}
                 if scan.source_bucket:  # a copy of it may still be on its way to quarantine
                     values["tidy_at"] = clock.now() + self._lease
                 swept.leases_ended += self._move(scan, Status.QUEUED, _LOST, over, **values)
@@ -165,21 +167,21 @@ class Sweeper:
 
     def _enqueue(self, swept: Swept) -> None:
         """Scans that no task stands for: never enqueued, due again, left in settling, lost by Redis. Uploads first."""
-        for bulk in (False, True):
+        for lane in Lane:
             for _ in range(_MOST_BATCHES):
-                limit = min(_BATCH, self._queue.room()) if bulk else _BATCH
-                if self._enqueue_some(swept, limit, bulk=bulk) < _BATCH:
+                limit = min(_BATCH, self._queue.room()) if lane is Lane.BULK else _BATCH
+                if self._enqueue_some(swept, limit, lane) < _BATCH:
                     break
 
-    def _enqueue_some(self, swept: Swept, limit: int, *, bulk: bool) -> int:
+    def _enqueue_some(self, swept: Swept, limit: int, lane: Lane) -> int:
         """Of one queue; how many."""
         now = clock.now()
-        lost_before = self._lost_before(now, bulk=bulk)
+        lost_before = self._lost_before(now, lane)
         with self._database.write() as connection:
-            ids = backlog.take_unqueued(connection, now, lost_before, limit, bulk=bulk)
+            ids = backlog.take_unqueued(connection, now, lost_before, limit, lane)
         for at, scan_id in enumerate(ids):
             try:
-                self._queue.enqueue(scan_id, bulk=bulk)
+                self._queue.enqueue(scan_id, lane)
             except QueueUnavailable:
                 with self._database.write() as connection:
                     backlog.put_back(connection, ids[at:])
@@ -187,10 +189,10 @@ class Sweeper:
             swept.enqueued += 1
         return len(ids)
 
-    def _lost_before(self, now: datetime, *, bulk: bool) -> datetime:
+    def _lost_before(self, now: datetime, lane: Lane) -> datetime:
         """Redis serves first in, first out: what was enqueued before the next in line is not in it any more."""
         grace = timedelta(seconds=self._settings.enqueue_grace)
-        next_in_line = self._queue.waiting_since(line_of(bulk=bulk))
+        next_in_line = self._queue.waiting_since(lane)
         return min(now, next_in_line or now) - grace
 
     def _end_rescans(self, swept: Swept) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from worker import clock, telemetry
-from worker.adapters.task_queue import BULK, TaskQueue
+from worker.adapters.task_queue import TaskQueue
 from worker.errors import QueueUnavailable
 from worker.instruments import SecondLook
+from worker.lanes import Lane
 from worker.rescan_ends import ended
 from worker.scan import PROMOTED, Cause, Mover
 from worker.settings import Settings
@@ -79,7 +80,7 @@ class RescanSweeper:
 
     def _lost_before(self, now: datetime) -> datetime:
         """Redis serves first in, first out: what was enqueued before the next in line is not in it any more."""
-        next_in_line = self._queue.waiting_since(BULK)
+        next_in_line = self._queue.waiting_since(Lane.BULK)
         return min(now, next_in_line or now) - self._grace
 
     def _hand_over(self, ids: list[str]) -> None:

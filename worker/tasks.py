@@ -63,7 +63,7 @@ class Parts:
     def scan(self, scan_id: str) -> None:
         """Bring one scan as far as it goes now."""
         if claimed := self.pipeline.run(scan_id):
-            self.hints.ended(claimed.service)
+            self.hints.ended(claimed.service, scan_id)
 
     def rescan(self, scan_id: str) -> None:
         """Look at what was promoted once more; a file that is recalled is settled at once."""

@@ -71,7 +71,7 @@ async def erase(scan_id: str, request: Request, session: Confirmed, parts: Parts
         try:
             return parts.operations.erase(scan, order)
         finally:  # it has ended, also where the store is away
-            parts.hints.ended(scan.service)
+            parts.hints.ended(scan.service, scan.id)
 
     return await _done(erased, scan_id, request, session, parts, decision)
 

@@ -16,6 +16,7 @@ from api.dashboard.picture import can_be_shown
 from api.dashboard.session import Session, SignedIn
 from api.dashboard.whereabouts import LABELS, SENTENCES, bytes_of, label
 from api.parts import Parts, PartsOf
+from worker.instruments import Step
 from worker.scan import HELD, PROMOTED, Scan, Status
 from worker.store import delivery_log, events, rescans
 
@@ -56,6 +57,7 @@ def _meaning(parts: Parts, scan: Scan) -> dict[str, Any]:
         "promoted": scan.status in PROMOTED,
         "sentence": SENTENCES[scan.status],
         "place": bytes_of(scan, parts.policies.of(scan.service).retention),
+        "steps": [f"{step} {scan.steps[step]:.0f} ms" for step in Step if step in scan.steps] if scan.steps else [],
         "metadata": legible_json(scan.metadata),
         "picture": can_be_shown(scan),
     }

@@ -19,11 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import insert, select
 
 from lazaretto_client import Lazaretto
-from ops.bench.row import Row
+from ops.bench.row import Better, Row
 from ops.cli import client, installation, records
 from ops.embedded.programs import ours
 from worker import clock
 from worker.adapters.object_store import ObjectStore
+from worker.lanes import Lane
 from worker.scan import Status
 from worker.settings import load
 from worker.store.database import Database
@@ -54,7 +55,7 @@ def rows(number: int) -> Iterator[Row]:
     if wrong or not left:
         raise SystemExit(f"{len(wrong)} are not back exactly once; {left} were waiting at the end of the measurement")
     print(f"each is back exactly once; {left} still waited when the last upload was timed")
-    yield Row(f"an upload while {number} are put back", value, "ms", floor, value / floor, _MOST * floor)
+    yield Row(f"an upload while {number} are put back", value, "ms", floor, Better.LOWER, _MOST)
 
 
 def _seconds(lazaretto: Lazaretto, count: int) -> list[float]:
@@ -109,7 +110,7 @@ def _times_back(database: Database) -> Counter[str]:
 
 
 def _waiting(database: Database) -> int:
-    waiting = select(scans.c.id).where(scans.c.status == Status.QUEUED.value, scans.c.bulk.is_(True))
+    waiting = select(scans.c.id).where(scans.c.status == Status.QUEUED.value, scans.c.lane == Lane.BULK.value)
     with database.read() as connection:
         return len(connection.execute(waiting).all())
 

@@ -58,7 +58,7 @@ COLUMNS = {
 }
 _IN_ORDER = itemgetter(*COLUMNS["scans"])
 _NOTHING: dict[str, Any] = dict.fromkeys(COLUMNS["scans"]) | {
-    "bulk": 0, "held": 0, "setbacks": 0, "source_bucket": "", "declared_type": "application/octet-stream",
+    "lane": "scans", "held": 0, "setbacks": 0, "source_bucket": "", "declared_type": "application/octet-stream",
     "reasons": "[]", "signatures": "[]", "metadata": "{}", "attempts": 0, "decision": 1, "etag": "0" * 32,
 }  # fmt: skip
 

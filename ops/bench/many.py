@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from ops.bench.invented import Invention
-from ops.bench.load import fill
+from ops.bench.filled import KINDS, filled
 from ops.bench.pages import asked
-from ops.bench.questions import KEY, Sample, questions
-from ops.embedded import postgres_server
-from ops.embedded.accounts import confined
-from ops.embedded.ports import choose
-from ops.embedded.postgres_server import Postgres
-from ops.embedded.supervisor import Supervisor
-from worker import clock, migrations, services
-from worker.rollup import RollUps
+from ops.bench.questions import Sample, questions
+from worker import clock
 from worker.store.database import Database
 from worker.store.tables import scans
 
@@ -40,44 +33,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--scans", type=int, default=5_000_000, help="how many to invent, where there are none yet")
     options.add_argument("--home", type=Path, default=Path("var/many"), help="where the databases are")
-    options.add_argument("--only", choices=("sqlite", "postgresql"), help="on this database alone")
+    options.add_argument("--only", choices=KINDS, help="on this database alone")
     wanted = options.parse_args()
-    for kind in (wanted.only,) if wanted.only else ("sqlite", "postgresql"):
-        with _database(kind, wanted.home) as database:
-            _ensure_filled(database, wanted.scans)
+    for kind in (wanted.only,) if wanted.only else KINDS:
+        with (
+            filled(kind, wanted.home, wanted.scans) as place,
+            closing(Database(place.url, timeout=None)) as database,
+        ):
             _show(kind, measured(database))
-
-
-@contextmanager
-def _database(kind: str, home: Path) -> Iterator[Database]:
-    home.mkdir(parents=True, exist_ok=True)
-    if kind == "sqlite":
-        with closing(Database(f"sqlite:///{home / 'lazaretto.db'}", timeout=None)) as database:
-            yield database
-        return
-    account = confined(postgres_server.ACCOUNT)
-    server = Postgres(home.resolve() / "postgresql", choose([kind])[kind], account)
-    with Supervisor(home / "logs", say=print) as supervisor:
-        supervisor.start(server)
-        with closing(Database(server.url, timeout=None)) as database:
-            yield database
-
-
-def _ensure_filled(database: Database, number: int) -> None:
-    begun, console = time.monotonic(), Console(stderr=True)
-    migrations.upgrade(database)
-    with database.read() as connection:
-        if connection.execute(select(scans.c.id).limit(1)).first():
-            return
-    services.ensure_bootstrap_key(database, KEY)
-    with console.status("inventing") as status:
-        fill(database, Invention(number, clock.now()), status.update)
-        for at, last in RollUps(database).repair(clock.now() - timedelta(days=365)):
-            status.update(f"counting {at:%Y-%m-%d %H:00} of {last:%Y-%m-%d %H:00}")
-        keeper = RollUps(database)
-        while keeper.keep():
-            status.update("counting for good")
-    print(f"{number:,} scans in {time.monotonic() - begun:.0f} s")
 
 
 def measured(database: Database) -> Iterator[tuple[str, float, float, float]]:

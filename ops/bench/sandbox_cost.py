@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ops.bench.in_process import LIMITS, InProcess, Work, memory_file
 from ops.bench.pictures import jpeg, png
-from ops.bench.row import Row
+from ops.bench.row import Better, Row
 from worker.sandbox import Sandbox
 
 _ROUNDS = 60  # of each, in turn with its floor, so that both meet the same machine
@@ -21,15 +21,15 @@ _MIB = 1024 * 1024
 _Pairs = list[tuple[float, float]]  # seconds, in the sandbox and in-process
 
 
-def rows() -> Iterator[Row]:
+def rows(share: float = 1.0) -> Iterator[Row]:
     """For each picture, telling its type and re-encoding it; and all of that together."""
-    measured = dict(_measured())
+    measured = dict(_measured(max(1, round(share * _ROUNDS))))
     together = [pair for pairs in measured.values() for pair in pairs]
     for name, pairs in (*measured.items(), ("any of these", together)):
         yield _row(f"sandbox: {name}, over in-process", pairs)
 
 
-def _measured() -> Iterator[tuple[str, _Pairs]]:
+def _measured(rounds: int) -> Iterator[tuple[str, _Pairs]]:
     pictures = {
         "a JPEG of 160x120": ("image/jpeg", jpeg(160, 120)),
         "a PNG of 160x120": ("image/png", png(160, 120)),
@@ -40,21 +40,21 @@ def _measured() -> Iterator[tuple[str, _Pairs]]:
     try:
         with InProcess.running() as floor:
             for name, (media_type, data) in pictures.items():
-                yield f"sniff {name}", _pairs(sandbox, floor, Work(data))
-                yield f"re-encode {name}", _pairs(sandbox, floor, Work(data, media_type))
+                yield f"sniff {name}", _pairs(sandbox, floor, Work(data), rounds)
+                yield f"re-encode {name}", _pairs(sandbox, floor, Work(data, media_type), rounds)
     finally:
         sandbox.close()
 
 
-def _pairs(sandbox: Sandbox, floor: InProcess, work: Work) -> _Pairs:
-    return [(_seconds(sandbox, work), floor.seconds(work)) for _ in range(_WARM_UP + _ROUNDS)][_WARM_UP:]
+def _pairs(sandbox: Sandbox, floor: InProcess, work: Work, rounds: int) -> _Pairs:
+    return [(_seconds(sandbox, work), floor.seconds(work)) for _ in range(_WARM_UP + rounds)][_WARM_UP:]
 
 
 def _row(name: str, pairs: _Pairs) -> Row:
     """Medians in milliseconds."""
     cost = statistics.median(whole - least for whole, least in pairs) * 1000
     floor = statistics.median(least for _, least in pairs) * 1000
-    return Row(name, cost, "ms", floor, (cost + floor) / floor, _TARGET)
+    return Row(name, cost, "ms", floor, Better.LOWER, _TARGET, absolute=True)
 
 
 def _seconds(sandbox: Sandbox, work: Work) -> float:

@@ -13,7 +13,8 @@ from rich.console import Console
 from ops.cli import bulk, records, tables
 from ops.cli.choice import AsJson, DryRun, Yes
 from worker import telemetry
-from worker.adapters.object_store import ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Place
 from worker.adapters.task_queue import TaskQueue
 from worker.backfill import Backfill, Passed
 from worker.errors import LazarettoError

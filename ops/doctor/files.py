@@ -65,7 +65,7 @@ def _disk_room(subject: Subject) -> Finding:
     url = make_url(settings.database_url.get_secret_value())
     if url.get_backend_name() == "sqlite":
         places.add(Path(url.database or "").absolute().parent)
-    return worst(_room(place) for place in sorted(places) if place.exists())
+    return worst(_room(place, settings.min_free_disk) for place in sorted(places) if place.exists())
 
 
 def scratch_folder(settings: Settings) -> Path:
@@ -73,14 +73,14 @@ def scratch_folder(settings: Settings) -> Path:
     return settings.scratch_dir or Path(tempfile.gettempdir())
 
 
-def _room(place: Path) -> Finding:
+def _room(place: Path, least: int) -> Finding:
     disk = os.statvfs(place)
     free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     said = f"{place} has {free / _GIB:.1f} of {size / _GIB:.1f} GiB"
     if disk.f_files and not disk.f_favail:
         return fail(f"{place} has no room for another file (inodes)")
-    if free < _LEAST_ROOM:
-        return fail(said)
+    if free < max(_LEAST_ROOM, least):
+        return fail(said + (", and uploads are turned away" if free < min(least, size // 10) else ""))
     return warn(said) if free < size * _LEAST_SHARE else ok(said)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ops.doctor.check import Check, Finding, fail, judged, not_applicable, ok, warn
 from ops.doctor.subject import Subject
 
-_OURS = ("api", "worker", "bulk-worker", "sweeper", "notifier")
+_OURS = ("api", "worker", "slow-worker", "sweeper", "notifier")
 _LAST_BYTES = 1024 * 1024  # of each, that are looked at
 _NEEDED = ("event", "level", "timestamp")
 _SHORTEST = 8  # characters of a secret that is looked for

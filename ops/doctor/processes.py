@@ -18,6 +18,7 @@ _LAST_SWEEP = "lazaretto_sweeper_last_sweep_timestamp_seconds"
 _PATIENCE = timedelta(minutes=2)  # sweeps are seconds apart
 _LONGEST = {  # that anything waits before alerts are raised; nobody waits for bulk work
     "scans": timedelta(minutes=5),
+    "large": timedelta(minutes=30),
     "webhooks": timedelta(minutes=5),
     "bulk": timedelta(hours=12),
     "rescans": timedelta(hours=12),
@@ -93,7 +94,7 @@ CHECKS = (
     Check(
         name="queues",
         what="what waits for a worker or a notifier",
-        expected="no upload and no webhook for five minutes, no bulk work for half a day",
+        expected="no upload and no webhook for five minutes, no large file for 30, no bulk work for half a day",
         mend="start one: ops/runbook.md has the command for each queue, from LazarettoQueueOld on",
         look=_queues,
     ),

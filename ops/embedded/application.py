@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
 
 from ops.embedded.programs import ours
 from ops.embedded.service import Service
+from worker.lanes import Lane
 
 _HAND_BACK_SECONDS = 7  # from the end of a worker's stop_seconds to its own; mostly it takes three
 _DELIVERIES = 32  # at once; they wait, mostly
-_BULK_NICENESS = 10
+_STEPS_BACK = 10  # niceness
+# Each service is a session of its own, and Linux shares the processor between sessions first (sched(7), "The autogroup
+# feature"): a niceness that the session does not have as well counts among its own processes alone.
+_STEP_BACK = '{ echo "$0" > /proc/self/autogroup; } 2> /dev/null; exec nice -n "$0" "$@"'
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
 _WEBHOOKS = "LAZARETTO_WEBHOOK_"
 _NOTIFIED = frozenset(  # all else that the notifier knows
@@ -33,8 +37,8 @@ class Part(Service):
     niceness: int = 0  # how far it steps back behind all others
 
     def command(self) -> list[str]:
-        nice = ["nice", "-n", str(self.niceness)] if self.niceness else []
-        return [*nice, ours(self.arguments[0]), *self.arguments[1:]]
+        stepping_back = ["sh", "-c", _STEP_BACK, str(self.niceness)] if self.niceness else []
+        return [*stepping_back, ours(self.arguments[0]), *self.arguments[1:]]
 
     def environment(self) -> Mapping[str, str]:
         return self.variables
@@ -45,7 +49,8 @@ class Part(Service):
 
 @dataclass
 class Api(Service):
-    """The HTTP API; ready when `/readyz` says that everything it needs is."""
+    """The HTTP API; ready when `/readyz` says that everything it needs is. A long line is no reason to wait: it gets
+    shorter as soon as there are workers."""
 
     host: str
     port: int
@@ -73,24 +78,27 @@ class Api(Service):
     def ready(self) -> bool:
         try:
             answer = httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False)
-            return answer.status_code == httpx.codes.OK and answer.json()["status"] == "ok"
+            checks = answer.json()["checks"]
+            return answer.is_success and all(checks[each]["status"] == "ok" for each in checks.keys() - {"room"})
         except (httpx.HTTPError, ValueError, KeyError):
             return False
 
 
-def worker(processes: int, variables: Mapping[str, str]) -> Part:
+def worker(processes: int, variables: Mapping[str, str], *, lanes: Iterable[Lane] = (Lane.SCANS,)) -> Part:
     """The Celery worker, which does one scan in each of its processes."""
-    return _worker("worker", "scans", processes, variables)
+    return _worker("worker", lanes, processes, variables)
 
 
-def bulk_worker(variables: Mapping[str, str]) -> Part:
-    """The same for what may take its time: however long its line, uploads have the other worker to themselves."""
-    return _worker("bulk-worker", "bulk", 1, variables, _BULK_NICENESS)
+def slow_worker(processes: int, variables: Mapping[str, str]) -> Part:
+    """The same for what takes its time: however long its lines, small uploads have the other worker to themselves, and
+    the processor first. What nobody waits for comes after the large uploads."""
+    return _worker("slow-worker", (Lane.LARGE, Lane.BULK), processes, variables, _STEPS_BACK)
 
 
-def _worker(name: str, queue: str, processes: int, variables: Mapping[str, str], niceness: int = 0) -> Part:
+def _worker(name: str, lanes: Iterable[Lane], processes: int, variables: Mapping[str, str], niceness: int = 0) -> Part:
     stop_seconds = float(variables["LAZARETTO_STOP_SECONDS"]) + _HAND_BACK_SECONDS
-    celery = ["celery", "-A", "worker.tasks", "worker", "--queues", queue, "--concurrency", str(processes), *_QUIET]
+    queues = ",".join(lanes)
+    celery = ["celery", "-A", "worker.tasks", "worker", "--queues", queues, "--concurrency", str(processes), *_QUIET]
     return Part(name, celery, variables, stop_seconds, niceness)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ops.embedded.application import Api, bulk_worker, notifier, sweeper, worker
+from ops.embedded.application import Api, notifier, slow_worker, sweeper, worker
 from ops.embedded.configuration import Wishes, complete, write_stack_env
 from ops.embedded.faults import Interrupted, StackFault
 from ops.embedded.home import Home
@@ -58,7 +58,7 @@ def _serve(supervisor: Supervisor, home: Home, wishes: Wishes) -> None:
     api = Api(host, port, variables)
     processes = wishes.number("LAZARETTO_WORKERS", max(2, os.cpu_count() or 2))
     # They put up with servers that are still starting, as they must with outages; it saves seconds.
-    workers = worker(processes, variables), bulk_worker(variables)
+    workers = worker(processes, variables), slow_worker(processes, variables)
     supervisor.launch(api, *workers, notifier(variables))
     supervisor.await_ready()
     supervisor.start(sweeper(variables))  # last: on a first start the store has no buckets to look into before

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Connection, event, insert
 
 from worker import clock, services
+from worker.lanes import Lane
 from worker.scan import Cause, Mover, Scan, Status
-from worker.store import backlog, inventory, orders, scans
+from worker.store import backlog, inventory, orders, scans, standing
 from worker.store.database import Database
 from worker.store.tables import scans as table
 
@@ -32,7 +33,7 @@ def database(database_url: str) -> Iterator[Database]:
         row = dict(connection.execute(table.select()).mappings().one())
         ended, line = {"finished_at": NOW}, {"status": "queued", "finished_at": None, "quarantine_key": "k"}
         waiting = line | {"enqueued_at": NOW}
-        bulk = line | {"bulk": True, "enqueued_at": NOW - timedelta(days=1)}
+        bulk = line | {"lane": "bulk", "enqueued_at": NOW - timedelta(days=1)}
         rows = [row | kind | {"id": clock.new_id()} for kind in (ended, waiting, bulk) for _ in range(ROWS)]
         connection.execute(insert(table), rows)
         if connection.dialect.name == "postgresql":  # whose autovacuum does so; SQLite is never told
@@ -51,12 +52,17 @@ def _found(condition: Any) -> Ask:
 
 def _unqueued(database: Database) -> object:
     with database.write() as connection:
-        return backlog.take_unqueued(connection, NOW, LOST_BEFORE, 500)
+        return backlog.take_unqueued(connection, NOW, LOST_BEFORE, 500, Lane.SCANS)
 
 
 def _unqueued_bulk(database: Database) -> object:
     with database.write() as connection:
-        return backlog.take_unqueued(connection, NOW, LOST_BEFORE - timedelta(days=1), 500, bulk=True)
+        return backlog.take_unqueued(connection, NOW, LOST_BEFORE - timedelta(days=1), 500, Lane.BULK)
+
+
+def _uploads_waiting(database: Database) -> object:
+    with database.read() as connection:
+        return standing.uploads_waiting(connection, 100)
 
 
 def _held(database: Database) -> object:
@@ -78,6 +84,7 @@ def _in_quarantine(database: Database) -> object:
     [
         (_unqueued, "ix_scans_pending"),
         (_unqueued_bulk, "ix_scans_pending"),
+        (_uploads_waiting, "ix_scans_pending"),
         (_held, "ix_scans_held"),
         (_held_counted, "ix_scans_held"),
         (_found(backlog.lost_workers(NOW)), "ix_scans_"),
@@ -101,7 +108,7 @@ def test_a_line_is_not_walked_along_to_find_what_is_not_in_it(database: Database
     plan = _plan(database, ask).splitlines()
     ranges = [line for line in plan if "ix_scans_pending (" in line or "Index Cond" in line]
     assert len(ranges) >= 4
-    assert all("bulk" in each and "enqueued_at" in each for each in ranges)
+    assert all("lane" in each and "enqueued_at" in each for each in ranges)
     assert not [line for line in plan if "pk_scans" in line]
 
 

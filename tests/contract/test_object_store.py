@@ -18,7 +18,8 @@ from tests import effects
 from tests.effects import Point
 from worker import clock
 from worker.adapters import object_store
-from worker.adapters.object_store import Exactly, Form, Label, ObjectStore, Place
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Exactly, Form, Label, Place
 from worker.errors import ContentChanged, ObjectMissing, ScratchChanged, StoreRefuses, StoreUnavailable
 
 SMALLEST_PART = 5 * 2**20  # bytes; S3 takes no smaller one, but as the last
@@ -200,10 +201,40 @@ def test_only_what_does_no_harm_twice_is_repeated(buckets: tuple[str, str], monk
     assert asked == {"PUT": 2, "POST": 1}
 
 
+def test_no_body_waits_for_an_invitation(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round trip for each, and 25 reads of one byte."""
+    asked = list[tuple[str, str | None]]()
+
+    class Noting(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            asked.append((self.path, self.headers["Expect"]))
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("ETag", '"0"')
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Noting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        noted = ObjectStore(connect_timeout=1, timeout=5)
+        noted.put(buckets[0], "k", b"x")
+        noted.put_part(buckets[0], "k", "u", 1, bytes(SMALLEST_PART))
+        server.shutdown()
+    assert asked == [(f"/{buckets[0]}/k", None), (f"/{buckets[0]}/k?uploadId=u&partNumber=1", None)]
+
+
 def test_credentials_that_do_not_fit_are_told(buckets: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     stranger = ObjectStore(connect_timeout=2, timeout=2)
-    for ask in (lambda: stranger.put(buckets[0], "k", b""), lambda: stranger.check(buckets[0])):
+    large = bytes(object_store.PART)  # which is refused before it has arrived
+    for ask in (
+        lambda: stranger.put(buckets[0], "k", b""),
+        lambda: stranger.put(buckets[0], "k", large),
+        lambda: stranger.check(buckets[0]),
+    ):
         with pytest.raises(StoreRefuses, match="refuses us"):
             ask()
 

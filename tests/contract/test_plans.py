@@ -19,9 +19,10 @@ from ops.bench.load import fill
 from ops.bench.questions import KEY, LISTS, Sample, questions
 from tests.kept import PostgresTemplate, SQLiteTemplate
 from worker import clock, services
+from worker.lanes import Lane
 from worker.rollup import RollUps
 from worker.scan import Scan
-from worker.store import backlog, findings, inventory, listing, rollups, scans
+from worker.store import backlog, findings, inventory, listing, rollups, scans, standing
 from worker.store.database import Database
 from worker.store.tables import metadata
 from worker.store.tables import scans as table
@@ -167,12 +168,14 @@ def _in_the_background(database: Database, sample: Sample) -> Iterator[Callable[
     lately, some = NOW - timedelta(days=90), sample.ids[0]
     for left in (backlog.held_before(lately, None, ["x"]), backlog.untidy(NOW), backlog.lost_workers(NOW)):
         yield within(partial(backlog.find, condition=left, limit=50))
-    yield within(lambda connection: backlog.take_unqueued(connection, NOW, lately, 50))
+    yield within(lambda connection: backlog.take_unqueued(connection, NOW, lately, 50, Lane.SCANS))
     yield lambda: next(inventory.walk(database, inventory.in_quarantine(), 50))
     yield lambda: next(inventory.walk(database, inventory.under("legal/"), 50))
     yield within(lambda connection: scans.of_source(connection, "incoming/legal/x", "e"))
     yield within(lambda connection: rollups.next_end(connection, hour))
     yield within(lambda connection: list(rollups.ends(connection, hour, hour + timedelta(hours=1))))
+    yield within(lambda connection: standing.ended_since(connection, NOW - timedelta(seconds=10)))
+    yield within(lambda connection: standing.uploads_waiting(connection, MOST_ROWS // 2))
     yield within(lambda connection: rollups.next_hour(connection, hour))
     yield within(lambda connection: rollups.replace(connection, "hour", lately, {}))
     [scan] = _first(database, scans.Filter(ids=(some,)))

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, event, insert, select
 
 from worker import api_keys, clock, services
 from worker.adapters import task_queue
-from worker.adapters.task_queue import BULK, TaskQueue
+from worker.adapters.task_queue import TaskQueue
 from worker.errors import LeaseLost, QueueUnavailable
+from worker.lanes import Lane
 from worker.operations import Order
 from worker.rescans import Rescans, Stretch
 from worker.scan import Cause, Mover, Scan, ScannerInfo, Status
@@ -193,7 +194,7 @@ def test_what_no_task_stands_for_is_handed_over_once(
 ) -> None:
     _ask(database, *[_scan(database) for _ in range(3)])
     assert sweeper.enqueue() == 3
-    assert (queue.waiting(BULK), queue.waiting()) == (3, 0)
+    assert (queue.waiting(Lane.BULK), queue.waiting()) == (3, 0)
     assert sweeper.enqueue() == 0
 
 
@@ -214,7 +215,7 @@ def test_the_line_never_gets_longer_than_redis_can_bear(
 ) -> None:
     monkeypatch.setattr(task_queue, "_MOST_BULK", 2)
     _ask(database, *[_scan(database) for _ in range(5)])
-    assert (sweeper.enqueue(), sweeper.enqueue(), queue.waiting(BULK)) == (2, 0, 2)
+    assert (sweeper.enqueue(), sweeper.enqueue(), queue.waiting(Lane.BULK)) == (2, 0, 2)
 
 
 def test_while_redis_is_away_nothing_is_marked(database: Database, settings: Settings) -> None:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select
 
 from worker import clock, rollup, services
+from worker.lanes import Lane
 from worker.rollup import RollUps
 from worker.scan import Cause, Mover, Reason, Scan, Status, Verdict
 from worker.statistics import Outcomes
@@ -134,7 +135,7 @@ def test_the_type_of_what_was_examined_is_counted_whatever_a_retry_comes_to(data
     story.at(NOW - HOUR)
     cause = Cause(Mover.OPERATOR, "tried again")
     with database.write() as connection:
-        again = orders.retry(connection, held, cause, bulk=True, enqueued_at=None)
+        again = orders.retry(connection, held, cause, Lane.BULK, enqueued_at=None)
         assert again is not None
     list(RollUps(database).repair(NOW - DAY))
     assert Stats(database).lately(timedelta(hours=6)).by_type == {"text/plain": 1}
@@ -316,21 +317,23 @@ def test_types_that_files_claim_do_not_fill_the_database(database: Database, sto
 
 
 def test_how_things_stand(database: Database, story: Story) -> None:
-    states = (Status.RECEIVING, Status.QUEUED, Status.QUEUED, Status.SCANNING, Status.SETTLING)
+    states = (Status.RECEIVING, Status.QUEUED, Status.QUEUED, Status.SCANNING, Status.SETTLING, Status.QUEUED)
+    lanes = {2: Lane.BULK, 5: Lane.LARGE}
     with database.write() as connection:
         for at, status in enumerate(states):
             service = "papers" if at == 2 else "avatars"
-            scan = Scan(clock.new_id(), service, status, "a", None, NOW, NOW, bulk=at == 2)
+            scan = Scan(clock.new_id(), service, status, "a", None, NOW, NOW, lane=lanes.get(at, Lane.SCANS))
             scans.add(connection, replace(scan, queued_at=NOW - timedelta(minutes=at)), CAUSE)
         for status, key in ((Status.FAILED, "k"), (Status.UNSCANNABLE, "k"), (Status.UNSCANNABLE, None)):
             scan = Scan(clock.new_id(), "avatars", status, "a", None, NOW, NOW, finished_at=NOW, quarantine_key=key)
             scans.add(connection, scan, CAUSE)
     now = Stats(database).now()
-    assert now.pending == {Status.RECEIVING: 1, Status.QUEUED: 2, Status.SCANNING: 1, Status.SETTLING: 1}
+    assert now.pending == {Status.RECEIVING: 1, Status.QUEUED: 3, Status.SCANNING: 1, Status.SETTLING: 1}
     assert now.held == {Status.UNSCANNABLE: 1, Status.FAILED: 1}
     waiting = {each.queue: (each.number, each.oldest) for each in now.queues}
-    bulk = (1, NOW - timedelta(minutes=2))
-    assert waiting == {"scans": (1, NOW - timedelta(minutes=1)), "bulk": bulk, "rescans": (0, None)}
+    minutes = {"scans": 1, "large": 5, "bulk": 2}
+    lines = {queue: (1, NOW - timedelta(minutes=each)) for queue, each in minutes.items()}
+    assert waiting == lines | {"rescans": (0, None)}
     theirs = Stats(database).now("papers")
     assert (theirs.pending[Status.QUEUED], theirs.pending[Status.RECEIVING], theirs.held[Status.FAILED]) == (1, 0, 0)
-    assert [(each.queue, each.number) for each in theirs.queues] == [("scans", 0), ("bulk", 1)]
+    assert [(each.queue, each.number) for each in theirs.queues] == [("scans", 0), ("large", 0), ("bulk", 1)]

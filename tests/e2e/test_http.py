@@ -71,6 +71,7 @@ def test_a_file_goes_all_the_way(http: httpx.Client) -> None:
     ended = _ended(http, accepted["id"])
     assert (ended["status"], ended["detected_type"]) == ("clean", "text/plain")
     assert ended["scanner"]["development"] is True
+    assert ended["steps"].keys() == {"fetch", "sniff", "scan", "inspect", "settle"}
     story = http.get(f"/v1/scans/{ended['id']}/events").json()["items"]
     assert [event["to"] for event in story] == ["receiving", "queued", "scanning", "settling", "clean"]
     assert [event["from"] for event in story] == [None, "receiving", "queued", "scanning", "settling"]
@@ -281,6 +282,6 @@ def test_readiness_names_what_it_looked_at(http: httpx.Client) -> None:
     ready = http.get("/readyz").json()
     assert ready["status"] == "ok"
     assert {name: check["status"] for name, check in ready["checks"].items()} == dict.fromkeys(
-        ("database", "quarantine", "clean", "redis", "policy", "scanners"), "ok"
+        ("database", "quarantine", "clean", "redis", "policy", "scanners", "room"), "ok"
     )
     assert "development signatures" in ready["checks"]["scanners"]["detail"]

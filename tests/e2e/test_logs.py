@@ -17,7 +17,7 @@ from tests.stack import Stack, until
 from worker.canaries import eicar
 from worker.telemetry import Log
 
-OURS = {"api": "api", "worker": "worker", "bulk-worker": "worker", "notifier": "notifier", "sweeper": "sweeper"}
+OURS = {"api": "api", "worker": "worker", "slow-worker": "worker", "notifier": "notifier", "sweeper": "sweeper"}
 HOSTILE = '"}\n{"event": "forged", "level": "info"}\x1b[2J\u202e.txt'
 CONTENT = b"what-is-in-the-file-is-nobodys-business"
 # Where one scan is meant: who asked for it, and which it is. A task whose scan is not to be had knows the scan alone.

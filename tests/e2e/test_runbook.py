@@ -163,10 +163,12 @@ def _served(night: Night, text: str) -> int:
 
 
 def _heeds_signals(pid: int) -> bool:
-    """Does it do something of its own when it is asked to stop, or keep that for later?"""
+    """Does it do something of its own when it is asked to stop, or keep that for later? Who is about to start another
+    process keeps every signal for a moment, which says nothing."""
     status = Path(f"/proc/{pid}/status").read_text()
     kept = [int(mask, 16) for mask in re.findall(r"^Sig(?:Blk|Cgt):\s+([0-9a-f]+)$", status, flags=re.MULTILINE)]
-    return any(mask & 1 << (signal.SIGTERM - 1) for mask in kept)
+    asked, every = (1 << (each - 1) for each in (signal.SIGTERM, signal.SIGSEGV))
+    return any(mask & asked and not mask & every for mask in kept)
 
 
 def _is(status: str) -> Callable[[Night, str], None]:
@@ -221,7 +223,7 @@ AFTERWARDS: dict[str, Callable[[Night, str], None]] = {
     "lazaretto policy check": _says("in order"),
     "lazaretto reconcile": _says("they agree"),
     "redis ping": _says("PONG"),
-    **{f"redis llen {queue}": _is_a_number for queue in ("scans", "bulk", "webhooks")},
+    **{f"redis llen {queue}": _is_a_number for queue in ("scans", "large", "bulk", "webhooks")},
     "redis info memory": _says("maxmemory_policy:noeviction"),
     "lazaretto scans retry ID": _is("unscannable"),  # once more: it is as encrypted as before
     'lazaretto scans release ID --reason "the service vouches for it, ticket 4711"': _is("released"),

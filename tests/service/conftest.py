@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,3 +121,17 @@ def operator(server: Server) -> Iterator[httpx.Client]:
     """Whoever has a key with every scope."""
     with server.client() as client:
         yield client
+
+
+def _as_root(*command: str) -> None:
+    subprocess.run([*(["sudo", "-n"] if os.geteuid() else []), *command], check=True)
+
+
+@pytest.fixture(params=[4])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A disk of so many MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    _as_root("mount", "-t", "tmpfs", "-o", f"size={request.param}m,mode=1777", "tmpfs", str(folder))
+    yield folder
+    _as_root("umount", str(folder))

@@ -18,10 +18,12 @@ from tests.system import LEGACY as BUCKET
 from tests.system import System
 from worker import backfill, clock
 from worker import settings as settings_module
-from worker.adapters.object_store import PART, Listed, Place
+from worker.adapters.object_store import PART
+from worker.adapters.objects import Listed, Place
 from worker.backfill import Backfill, OwnBucket, Passed
 from worker.canaries import eicar, encrypted_zip
 from worker.errors import LazarettoError, NoSuchService, StoreRefuses
+from worker.lanes import Lane
 from worker.operations import Order
 from worker.reconcile import Reconciler
 from worker.scan import Cause, Mover, Scan, Status
@@ -96,7 +98,7 @@ def test_what_the_record_says_of_it(system: System, bucket: str) -> None:
     _put(system, **{"old/report.pdf": PDF})
     _run(system)
     (scan,) = system.all()
-    assert (scan.filename, scan.service, scan.status, scan.bulk) == ("report.pdf", "default", Status.QUEUED, True)
+    assert (scan.filename, scan.service, scan.status, scan.lane) == ("report.pdf", "default", Status.QUEUED, Lane.BULK)
     assert scan.metadata == {"backfill": f"s3://{BUCKET}/old/report.pdf"}
     (event,) = system.story(scan.id)
     assert (event.source, event.target, event.actor) == (None, "queued", ACTOR)

@@ -22,6 +22,7 @@ from worker import clock, operations
 from worker.adapters import task_queue
 from worker.errors import ScannerUnavailable
 from worker.handover import hand_over_all
+from worker.lanes import Lane
 from worker.scan import Mover, Status
 from worker.store import scans
 from worker.store.scans import Filter
@@ -84,7 +85,7 @@ def test_all_are_put_back_behind_the_uploads(system: System) -> None:
     assert system.operations().retry_all(ALL, ORDER, most=10_000) == MANY - 10
     assert _times_put_back(system) == Counter(dict.fromkeys(lost, 1))
     assert (system.queue.waiting("bulk"), system.queue.waiting()) == (MANY, 0)
-    assert {(scan.bulk, scan.decision, scan.attempts) for scan in system.all()} == {(True, 2, 0)}
+    assert {(scan.lane, scan.decision, scan.attempts) for scan in system.all()} == {(Lane.BULK, 2, 0)}
     assert system.operations().count(ALL) == system.operations().retry_all(ALL, ORDER, most=10_000) == 0
     system.upload(PDF, "report.pdf")
     assert (system.queue.waiting("bulk"), system.queue.waiting()) == (MANY, 1)
@@ -155,7 +156,7 @@ def test_bulk_work_that_is_postponed_stays_bulk(system: System, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(system.parts.pipeline._custody._gate, "obstacle", ScannerUnavailable)
         system.deliver()
-    assert (system.scan(scan_id).status, system.scan(scan_id).bulk) == (Status.QUEUED, True)
+    assert (system.scan(scan_id).status, system.scan(scan_id).lane) == (Status.QUEUED, Lane.BULK)
     system.amend(scan_id, due_at=None)
     assert system.sweep().enqueued == 1
     assert (system.queue.waiting("bulk"), system.queue.waiting()) == (1, 0)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.calendar import Calendar
 from tests.system import SERVICE, System
-from worker.adapters.object_store import Form
+from worker.adapters.objects import Form
 from worker.body import FileTooLarge
 from worker.canaries import eicar, encrypted_zip
 from worker.direct_uploads import Announced, DirectUploads, NothingThere, NotUploadedYet, Promise

@@ -30,6 +30,7 @@ from worker.adapters.task_queue import TaskQueue
 from worker.errors import SandboxFailed
 from worker.exposition import Machine
 from worker.instruments import PREFIX, STANDING, instruments
+from worker.lanes import Lane
 from worker.operations import Order
 from worker.policies import Policies
 from worker.rescans import Rescans
@@ -210,12 +211,12 @@ def test_what_waits_and_what_is_held(system: System) -> None:
         **{f"scans {status}": 0 for status in ("receiving", "queued", "scanning", "settling", "failed", "unscannable")},
         **{
             f"queue_{what} {queue}": 0
-            for queue in ("scans", "bulk", "rescans")
+            for queue in ("scans", "large", "bulk", "rescans")
             for what in ("waiting", "oldest_seconds")
         },
     }
     first, second, third = (system.upload(b"hello") for _ in range(3))
-    system.amend(first.id, queued_at=clock.now() - timedelta(hours=2), bulk=True)
+    system.amend(first.id, queued_at=clock.now() - timedelta(hours=2), lane=Lane.BULK)
     system.amend(second.id, queued_at=clock.now() - timedelta(minutes=3))
     _failed(system, third.id)
     now = stands()

@@ -19,6 +19,7 @@ from tests.server import Server
 from tests.service.test_operations import PDF, SECRET, failed
 from tests.stack import until
 from tests.system import KEY, System
+from worker.lanes import Lane
 from worker.scan import Scan, Status
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -51,7 +52,7 @@ def test_what_is_named_is_put_back_before_anything_else(system: System) -> None:
     lost, clean = _lost(system), system.outcome(PDF, "report.pdf")
     done = _run("retry", lost.id)
     assert (done.exit_code, done.stdout) == (0, "1 back in line\n")
-    assert (system.scan(lost.id).status, system.scan(lost.id).bulk) == (Status.QUEUED, False)
+    assert (system.scan(lost.id).status, system.scan(lost.id).lane) == (Status.QUEUED, Lane.SCANS)
     mixed = _run("retry", clean.id, UNKNOWN, "--json")
     assert mixed.exit_code == 2
     said = json.loads(mixed.stdout)

@@ -11,6 +11,7 @@ import pytest
 from tests.server import Server
 from tests.service.test_operations import PDF, SECRET, failed
 from tests.system import System
+from worker.lanes import Lane
 from worker.scan import Scan
 from worker.services import Scope
 
@@ -147,7 +148,7 @@ def test_many_are_counted_and_then_put_back(system: System, operator: httpx.Clie
     assert [first.json()["count"], first.json()["remaining"]] == [2, 1]
     assert [second["count"], second["remaining"]] == [1, 0]
     assert {system.scan(scan.id).status.value for scan in mine} == {"queued"}
-    assert all(system.scan(scan.id).bulk for scan in mine)
+    assert all(system.scan(scan.id).lane is Lane.BULK for scan in mine)
     assert [system.scan(scan.id).status.value for scan in (theirs, held)] == ["failed", "unscannable"]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,20 +21,6 @@ from worker.store.database import Database
 MIB = 2**20
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"
 WAITING = ["receiving", "queued"]
-
-
-def _as_root(*command: str) -> None:
-    subprocess.run([*(["sudo", "-n"] if os.geteuid() else []), *command], check=True)
-
-
-@pytest.fixture(params=[4])
-def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A disk of so many MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    _as_root("mount", "-t", "tmpfs", "-o", f"size={request.param}m,mode=1777", "tmpfs", str(folder))
-    yield folder
-    _as_root("umount", str(folder))
 
 
 def test_a_full_disk_costs_no_attempt_and_leaves_nothing(system: System, small_disk: Path) -> None:

@@ -16,7 +16,8 @@ from ops.cli import app
 from tests.calendar import Calendar
 from tests.system import System, chunks, incoming
 from worker import clock
-from worker.adapters.object_store import Listed, ObjectStore
+from worker.adapters.object_store import ObjectStore
+from worker.adapters.objects import Listed
 from worker.canaries import encrypted_zip
 from worker.errors import Permanent
 from worker.keys import sealed_key

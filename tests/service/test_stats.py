@@ -53,7 +53,7 @@ def test_a_service_sees_its_own_numbers_and_an_operator_all(system: System, serv
     assert everything["by_type"] == {"text/plain": 4}
     assert theirs["by_status"] == {"clean": 1}
     assert theirs["bytes"] == 5
-    assert [each["queue"] for each in everything["queues"]] == ["scans", "bulk", "rescans"]
+    assert [each["queue"] for each in everything["queues"]] == ["scans", "large", "bulk", "rescans"]
     assert everything["latency"]["p50"] > 0
     assert sum(sum(slot["by_status"].values()) for slot in everything["slots"]) == 4
     assert everything["signature_age"] is None  # of development signatures nobody knows

@@ -202,7 +202,7 @@ def test_scans_that_cannot_be_tidied_hold_up_no_other(
 def test_a_failing_step_keeps_no_other_from_its_work(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = system.upload(b"hello")
     system.amend(scan.id, status="scanning", attempts=1, token="dead", lease_until=clock.now() - LONG_AGO)
-    monkeypatch.setattr(system.queue, "enqueue", lambda _scan_id, **_queue: (_ for _ in ()).throw(QueueUnavailable()))
+    monkeypatch.setattr(system.queue, "enqueue", lambda _scan_id, _lane: (_ for _ in ()).throw(QueueUnavailable()))
     with pytest.raises(QueueUnavailable):
         system.sweep()
     back = system.scan(scan.id)

@@ -20,7 +20,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.parts import THREADS
+from api.parts import STORE_THREADS, THREADS
 from ops.embedded.ports import LOOPBACK, choose
 from ops.embedded.programs import ours
 from tests import processes
@@ -30,7 +30,6 @@ from tests.system import KEY, System
 CLIENTS, SCANS = 500, 25
 PATIENCE = 30  # seconds
 POOL = 15  # connections of a process at most; SQLite's stay open for a while after they are closed
-OTHER_THREADS = 24  # of the process, beside those that serve requests
 
 
 class Api:
@@ -124,7 +123,7 @@ def test_whoever_waits_holds_no_thread_and_no_connection_and_slows_nobody(system
     with Api.running(system) as api:
         scans = [api.upload() for _ in range(SCANS)]
         with api.waited_for(scans) as clients:
-            assert api.threads() <= THREADS + OTHER_THREADS
+            assert api.threads() <= THREADS + STORE_THREADS
             assert 1 <= _connections(system, api) <= POOL
             begun = time.monotonic()
             other = api.upload()

@@ -248,8 +248,8 @@ def test_a_thousand_outcomes_at_once_are_one_hint(outcomes: Outcomes) -> None:
         outcomes.outcome("alpha", hint=True)
     assert outcomes.queue._ask("llen", "webhooks") == 1
     outcomes.queue.heed("alpha")
-    outcomes.hints.ended("alpha")
-    outcomes.hints.ended("nobody with a webhook")
+    outcomes.hints.ended("alpha", "a scan")
+    outcomes.hints.ended("nobody with a webhook", "a scan")
     assert outcomes.queue._ask("llen", "webhooks") == 2
 
 
@@ -266,7 +266,7 @@ def test_hints_that_nobody_takes_up_do_not_fill_redis(outcomes: Outcomes, monkey
 def test_a_redis_that_is_away_is_nobodys_fault(outcomes: Outcomes, receiver: Receiver) -> None:
     settings = outcomes.settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
     with closing(TaskQueue(settings)) as away:
-        Hints(away, outcomes.policies).ended("alpha")
+        Hints(away, outcomes.policies).ended("alpha", "a scan")
     outcomes.outcome("alpha")
     assert outcomes.sweep() == 1
     outcomes.deliverer().run("alpha")

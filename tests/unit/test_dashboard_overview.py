@@ -19,12 +19,13 @@ from api.dashboard.session import Session
 from api.dashboard.whereabouts import LABELS
 from tests.unit.test_dashboard_figures import BEGIN, outcomes
 from worker import clock
+from worker.lanes import Lane
 from worker.scan import Status
 from worker.services import Caller, Scope
 from worker.statistics import Latency, Now, Waiting
 
 HOSTILE = '"><img src=x onerror=alert(1)> \N{RIGHT-TO-LEFT OVERRIDE}gpj.exe\x1b[31m'
-NOTHING = Now(dict.fromkeys(Status, 0), {}, (Waiting("scans", 0, None), Waiting("bulk", 0, None)))
+NOTHING = Now(dict.fromkeys(Status, 0), {}, tuple(Waiting(lane, 0, None) for lane in Lane))
 
 
 class _Seen(HTMLParser):

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from ops.doctor import configuration, keys, logs, secrets, transport, versions
 from ops.doctor.check import Check, Finding, Verdict
 from ops.doctor.subject import Subject
-from ops.embedded.application import Api, bulk_worker, notifier, sweeper, worker
+from ops.embedded.application import Api, notifier, slow_worker, sweeper, worker
 from worker.services import Scope
 from worker.settings import REPOSITORY, Settings
 
@@ -26,7 +26,7 @@ OURS = [
     for part in (
         Api("127.0.0.1", 8000, _VARIABLES),
         worker(1, _VARIABLES),
-        bulk_worker(_VARIABLES),
+        slow_worker(2, _VARIABLES),
         notifier(_VARIABLES),
         sweeper(_VARIABLES),
     )

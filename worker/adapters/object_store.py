@@ -8,108 +8,37 @@ Every method is one call (but for `fetch`, which streams, and large files, which
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
 from botocore.config import Config
 
+from worker.adapters.multipart import MultipartStore
+from worker.adapters.objects import Before, Exactly, Form, Label, Listed, ObjectInfo, Place
+from worker.adapters.s3_clients import client, configuration
 from worker.adapters.s3_faults import faults_told
-from worker.errors import (
-    ContentChanged,
-    LazarettoError,
-    ObjectMissing,
-    ScratchChanged,
-    StoreRefuses,
-    StoreUnavailable,
-)
+from worker.errors import ContentChanged, ObjectMissing, ScratchChanged, StoreRefuses, StoreUnavailable
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef, PaginatorConfigTypeDef
+    from types_boto3_s3.type_defs import PaginatorConfigTypeDef
 
 CHUNK = 1024 * 1024  # bytes per read of a fetch
 PART = 8 * 1024 * 1024  # bytes of one call that writes a large file; two of them are in memory
 COPY_PART = 64 * 1024 * 1024  # bytes of one call that copies inside the store, which is silent meanwhile
-Before = Callable[[], None]
 
 
-class Place(NamedTuple):
-    """Where an object is."""
-
-    bucket: str
-    key: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """What the store says of an object."""
-
-    size: int  # bytes
-    etag: str
-    metadata: Mapping[str, str]
-    modified: datetime
-
-
-class Exactly(NamedTuple):
-    """The bytes that are meant."""
-
-    size: int
-    sha256: str
-
-
-class Listed(NamedTuple):
-    """What a listing says of an object."""
-
-    key: str
-    size: int  # bytes
-    modified: datetime
-    etag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What an upload form is sent to, and the fields it holds before the file."""
-
-    url: str
-    fields: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """How a promoted object presents itself to whoever fetches it."""
-
-    content_type: str
-    metadata: Mapping[str, str]
-
-    def arguments(self) -> dict[str, Any]:
-        """Never shown in a page of our origin: always a download."""
-        return {
-            "ContentType": self.content_type,
-            "ContentDisposition": "attachment",
-            "Metadata": dict(self.metadata),
-        }
-
-
-class ObjectStore:
+class ObjectStore(MultipartStore):
     """A client with its own connections; make one per process. Safe to use from several threads."""
 
     def __init__(self, *, connect_timeout: float, timeout: float, public_url: str | None = None) -> None:
         """Time-outs in seconds: to connect, and for each answer. `public_url`: what clients call the store."""
-        config = _config(connect_timeout, timeout)
+        config = configuration(connect_timeout, timeout)
         session = boto3.session.Session()
-        self._s3: S3Client = session.client("s3", config=config)
-        self._s3_once: S3Client = session.client("s3", config=config.merge(Config(retries={"total_max_attempts": 1})))
-        self._public: S3Client = (
-            session.client("s3", config=config, endpoint_url=public_url) if public_url else self._s3
-        )
+        once = config.merge(Config(retries={"total_max_attempts": 1}))
+        super().__init__(client(session, config), client(session, once))
+        self._public = client(session, config, public_url) if public_url else self._s3
 
     def put(self, bucket: str, key: str, body: bytes) -> str:
         """Write an object in one call; returns its ETag."""
@@ -129,7 +58,7 @@ class ObjectStore:
                 self._s3.put_object(Bucket=target.bucket, Key=target.key, Body=body, **label.arguments())
             return
         hashed, size = hashlib.sha256(), 0
-        with self._in_parts(target, content.size, label, before) as (upload, parts):
+        with self.in_parts(target, content.size, label, before) as (upload, parts):
             while part := file.read(PART):
                 hashed.update(part)
                 size += len(part)
@@ -149,7 +78,7 @@ class ObjectStore:
             with faults_told(f"{source} to {target}"):
                 self._s3.copy_object(Bucket=target.bucket, Key=target.key, MetadataDirective="REPLACE", **pinned)
         else:
-            with self._in_parts(target, found.size, None, before) as (upload, parts):
+            with self.in_parts(target, found.size, None, before) as (upload, parts):
                 for start in range(0, found.size, COPY_PART):
                     before()
                     end = min(start + COPY_PART, found.size) - 1
@@ -171,54 +100,6 @@ class ObjectStore:
             )
         return answer["CopyPartResult"]["ETag"]
 
-    def begin(self, bucket: str, key: str, label: Label | None = None) -> str:
-        """Begin a multipart upload; returns its id. Never repeated by itself: a store that was only slow would begin
-        two, and nobody would know of the first."""
-        with faults_told(f"s3://{bucket}/{key}"):
-            options = label.arguments() if label else {}
-            return self._s3_once.create_multipart_upload(Bucket=bucket, Key=key, **options)["UploadId"]
-
-    def put_part(self, bucket: str, key: str, upload: str, number: int, body: bytes) -> str:
-        """Write part `number` (from 1) of a multipart upload; returns the part's ETag."""
-        with faults_told(f"s3://{bucket}/{key}"):
-            answer = self._s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
-            return answer["ETag"]
-
-    def complete(self, bucket: str, key: str, upload: str, parts: list[str], size: int) -> str:
-        """Make the parts one object of `size` bytes; returns its ETag."""
-        listed: list[CompletedPartTypeDef] = [{"ETag": tag, "PartNumber": at} for at, tag in enumerate(parts, 1)]
-        try:
-            with faults_told(f"s3://{bucket}/{key}"):
-                answer = self._s3.complete_multipart_upload(
-                    Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": listed}
-                )
-                return answer["ETag"]
-        except ObjectMissing:  # no such upload: a first call may have completed it, and its answer been lost
-            found = self.head(bucket, key)
-            if found is None or found.size != size:
-                raise
-            return found.etag
-
-    def abort(self, bucket: str, key: str, upload: str) -> None:
-        """Throw the parts away; an upload that is gone already is fine."""
-        try:
-            with faults_told(f"s3://{bucket}/{key}"):
-                self._s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
-        except ObjectMissing:
-            return
-
-    def abort_all(self, bucket: str, prefix: str, begun_before: datetime | None = None) -> int:
-        """Throw away the multipart uploads under a prefix that were never ended, or only those begun before a moment;
-        returns how many there were."""
-        aborted = 0
-        with faults_told(f"s3://{bucket}/{prefix}"):
-            for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
-                for upload in page.get("Uploads", []):
-                    if begun_before is None or upload["Initiated"] < begun_before:
-                        self.abort(bucket, upload["Key"], upload["UploadId"])
-                        aborted += 1
-        return aborted
-
     def fetch(self, bucket: str, key: str, etag: str) -> Iterator[bytes]:
         """The object's bytes in chunks, pinned to its ETag.
 
@@ -232,31 +113,6 @@ class ObjectStore:
             raise
         with faults_told(f"s3://{bucket}/{key}"), closing(body):
             yield from body.iter_chunks(CHUNK)
-
-    def head(self, bucket: str, key: str) -> ObjectInfo | None:
-        """What is there; None where nothing is."""
-        try:
-            with faults_told(f"s3://{bucket}/{key}"):
-                answer = self._s3.head_object(Bucket=bucket, Key=key)
-        except ObjectMissing:
-            return None
-        return ObjectInfo(answer["ContentLength"], answer["ETag"], answer["Metadata"], answer["LastModified"])
-
-    @contextmanager
-    def _in_parts(
-        self, target: Place, size: int, label: Label | None, before: Before
-    ) -> Iterator[tuple[str, list[str]]]:
-        """A multipart upload and its list of parts: completed at the end of the block, aborted on an exception."""
-        before()
-        upload, parts = self.begin(target.bucket, target.key, label), list[str]()
-        try:
-            yield upload, parts
-            before()
-            self.complete(target.bucket, target.key, upload, parts, size)
-        except BaseException:
-            with suppress(LazarettoError):  # unfinished parts cost room, and nothing else
-                self.abort(target.bucket, target.key, upload)
-            raise
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete whatever is there, also nothing. Unconditional: stores disagree about conditions on DELETE."""
@@ -330,19 +186,3 @@ class ObjectStore:
 def _check_same(content: Exactly, size: int, sha256: str) -> None:
     if (size, sha256) != content:
         raise ScratchChanged
-
-
-def _config(connect_timeout: float, timeout: float) -> Config:
-    """One repetition inside a call at most: the lease must outlive it. Checksums only where S3 demands them:
-    we keep a SHA-256 of our own. A named endpoint gets path-style addresses, which need no wildcard DNS."""
-    named = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
-    return Config(
-        connect_timeout=connect_timeout,
-        read_timeout=timeout,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        max_pool_connections=64,
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        signature_version="s3v4",
-        s3={"addressing_style": "path" if named else "auto"},
-    )

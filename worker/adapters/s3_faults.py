@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from worker.errors import ContentChanged, ObjectMissing, Permanent, StoreRefuses, StoreUnavailable
+from worker.spent import InStore
 
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchUpload"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
@@ -42,7 +43,8 @@ _REFUSED = frozenset(
 def faults_told(what: str) -> Iterator[None]:
     """Whatever boto3 raises inside is raised as one of ours. `what`: the object or bucket that was asked for."""
     try:
-        yield
+        with InStore():
+            yield
     except ClientError as fault:
         raise _translated(fault, what) from fault
     except (BotoCoreError, HTTPClientError, OSError) as fault:

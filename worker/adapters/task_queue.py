@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +15,14 @@ from kombu.exceptions import OperationalError
 from worker import clock
 from worker.adapters import broker
 from worker.errors import QueueUnavailable
+from worker.lanes import Lane
 from worker.settings import Settings
 
-SCANS = "scans"
-BULK = "bulk"  # what may take its time: a worker of its own, so that no upload waits behind it
 SCAN_TASK = "lazaretto.scan"
 RESCAN_TASK = "lazaretto.rescan"
 WEBHOOKS = "webhooks"
 NOTIFY_TASK = "lazaretto.notify"
+ENDED = "lazaretto:ended"  # the channel on which the ids of scans are told that may have ended
 _HINT_SECONDS = 10  # how long one hint stands for all of a service's, where it was lost on the way
 _MOST_BULK = 10_000  # in line: of the millions that may wait, Redis holds no more (1 KB each)
 _MOST_HINTS = 1000  # in line: a notifier that is away for days must not find Redis full of them, nor do workers
@@ -32,6 +32,23 @@ _AWAY_SECONDS = 5.0  # how long a queue that did not answer is not asked
 _START_SECONDS = 60.0
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _ENQUEUED_AT = "lazaretto_enqueued_at"
+
+
+class _MostUrgentFirst:
+    """How a worker of several queues looks into them: no task of a later one is taken while an earlier one holds any.
+    kombu (5.6) has a strategy `priority` for that, but on Redis gives it the queues as a set: in any order."""
+
+    def __init__(self) -> None:
+        self._queues: list[str] = []
+
+    def update(self, queues: Iterable[str]) -> None:
+        self._queues = sorted(queues, key=lambda name: (*Lane, name).index(name))
+
+    def consume(self, number: int) -> list[str]:
+        return self._queues[:number]
+
+    def rotate(self, last_used: str) -> None:
+        """Whatever was taken last, the order stays."""
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -46,7 +63,7 @@ def make_celery(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
-        task_default_queue=SCANS,
+        task_default_queue=Lane.SCANS.value,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_time_limit=settings.task_limit,
@@ -58,6 +75,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_max_retries=None,  # however long Redis is away
         broker_connection_timeout=settings.connect_timeout,
         broker_transport_options={
+            "queue_order_strategy": _MostUrgentFirst,
             "visibility_timeout": settings.visibility_timeout,
             "socket_connect_timeout": settings.connect_timeout,
             "socket_timeout": settings.connect_timeout * 5,
@@ -83,13 +101,13 @@ class TaskQueue:
             socket_timeout=settings.connect_timeout,
         )
 
-    def enqueue(self, scan_id: str, *, bulk: bool = False) -> None:
+    def enqueue(self, scan_id: str, lane: Lane = Lane.SCANS) -> None:
         """Hand a scan to the workers. Raises `QueueUnavailable`, at once: the sweeper tries again, not we."""
-        self._enqueue(SCAN_TASK, scan_id, line_of(bulk=bulk))
+        self._enqueue(SCAN_TASK, scan_id, lane)
 
     def enqueue_rescan(self, scan_id: str) -> None:
         """The same for another look at what was promoted."""
-        self._enqueue(RESCAN_TASK, scan_id, BULK)
+        self._enqueue(RESCAN_TASK, scan_id, Lane.BULK)
 
     def _enqueue(self, task: str, scan_id: str, queue: str) -> None:
         headers = {_ENQUEUED_AT: clock.now().isoformat()}
@@ -106,6 +124,10 @@ class TaskQueue:
 
         self._hand_over(hint)
 
+    def tell_ended(self, scan_id: str) -> None:
+        """Have those look who wait for the end of a scan, in whichever API process. Raises `QueueUnavailable`."""
+        self._hand_over(lambda: self._redis.publish(ENDED, scan_id))
+
     def heed(self, service: str) -> None:
         """The notifier is about to look: whatever comes from now on needs another hint. Raises `QueueUnavailable`."""
         self._ask("delete", _hinted(service))
@@ -119,16 +141,16 @@ class TaskQueue:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             raise QueueUnavailable(f"the task queue does not answer ({fault}); the sweeper hands it over") from fault
 
-    def waiting(self, queue: str = SCANS) -> int:
+    def waiting(self, queue: str = Lane.SCANS) -> int:
         """How many tasks of a queue no worker has taken yet. Raises `QueueUnavailable`."""
         return int(self._ask("llen", queue))
 
     def room(self) -> int:
         """How many more bulk tasks the line takes; the sweeper hands over the others as it gets shorter. Raises
         `QueueUnavailable`."""
-        return max(0, _MOST_BULK - self.waiting(BULK))
+        return max(0, _MOST_BULK - self.waiting(Lane.BULK))
 
-    def waiting_since(self, queue: str = SCANS) -> datetime | None:
+    def waiting_since(self, queue: str = Lane.SCANS) -> datetime | None:
         """When the task that is next in line was enqueued; None where the line is empty.
 
         The line is first in, first out, so a task that was enqueued earlier and is not at work is lost.
@@ -155,11 +177,6 @@ class TaskQueue:
     def close(self) -> None:
         self._redis.close()
         self._celery.close()
-
-
-def line_of(*, bulk: bool) -> str:
-    """The queue in which a scan waits."""
-    return BULK if bulk else SCANS
 
 
 def _hinted(service: str) -> str:

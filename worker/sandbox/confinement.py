@@ -11,7 +11,9 @@ from worker.sandbox import landlock, privileges, seccomp
 from worker.sandbox.layers import Layers
 
 _DESCRIPTORS = 32  # libvips needs a handful
-_THREADS = 2  # VIPS_CONCURRENCY
+_THREADS = 2  # that work at a time: libvips decodes in one and writes in another
+# Python ignores the first; here it is to end the child, and to say that the output was too large.
+_SIGNALS = (signal.SIGXFSZ, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM)
 _HARD_CPU_GRACE = 5  # seconds between the signal that says why and the one that cannot be caught
 
 
@@ -22,7 +24,7 @@ def withdraw(walls: Layers, keep: int) -> None:
     """
     server = os.getppid()
     os.setsid()
-    _restore_signals()
+    privileges.obey(*_SIGNALS)
     privileges.win_no_new_ones()
     if walls.landlock is not None:
         landlock.apply(walls.landlock)
@@ -42,12 +44,6 @@ def close_in(walls: Layers, *, memory: int, seconds: float, output: int, threads
     _set_limits(memory, seconds, output, threads=threads)
     if walls.seccomp is not None:
         seccomp.apply(walls.seccomp)
-
-
-def _restore_signals() -> None:
-    """Python ignores SIGXFSZ; here it is to end the child, and to say that the output was too large."""
-    for number in (signal.SIGXFSZ, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _close_others(keep: int) -> None:

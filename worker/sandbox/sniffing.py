@@ -54,6 +54,7 @@ _KEPT = frozenset(
         "text/xml",
     }
 )
+_TEXT = b"text\n"  # no rule knows it, so libmagic tries all: most are regular expressions, compiled when first tried
 _HOLDS_NOTHING = ("image/", "text/", "application/json")
 _FRONT = 64 * 1024  # bytes that tell what stands in front of an archive
 _MARKUP = ("text/html", "image/svg+xml")  # libmagic finds tags anywhere, a browser only at the beginning
@@ -79,11 +80,14 @@ _CLOSER_LOOKS = (
 
 
 def open_database() -> Any:
-    """libmagic with its database. Takes a tenth of what everything else about a sniff takes: so once, in the server.
+    """libmagic with its database, and with its rules for text made ready: takes as long as a sniff, so once, in the
+    server, on five bytes of our own. Unlike libvips it starts no thread.
 
     Raises `magic.MagicException` where there is none.
     """
-    return magic.Magic(mime=True, mime_encoding=True)
+    database = magic.Magic(mime=True, mime_encoding=True)
+    database.from_buffer(_TEXT)
+    return database
 
 
 def sniff(database: Any, source: int) -> Sniffed:

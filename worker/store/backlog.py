@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
+from worker.lanes import Lane
 from worker.scan import HELD, Scan, Status
 from worker.store.rows import scan_from
 from worker.store.tables import scans as table
@@ -40,9 +41,7 @@ def find(connection: Connection, condition: ColumnElement[bool], limit: int) -> 
     return [scan_from(row) for row in connection.execute(found).mappings()]
 
 
-def take_unqueued(
-    connection: Connection, now: datetime, lost_before: datetime, limit: int, *, bulk: bool = False
-) -> list[str]:
+def take_unqueued(connection: Connection, now: datetime, lost_before: datetime, limit: int, lane: Lane) -> list[str]:
     """Mark up to `limit` scans of a queue as enqueued now, and return them, the oldest first: those that no task
     stands for.
 
@@ -52,7 +51,7 @@ def take_unqueued(
     left = and_(table.c.status == Status.SETTLING.value, table.c.lease_until < now)
     # Each of the four is a range of `ix_scans_pending`; the same in fewer words has the whole backlog looked at.
     untasked = (table.c.enqueued_at.is_(None), table.c.enqueued_at < lost_before)
-    queue = table.c.bulk == bulk
+    queue = table.c.lane == lane.value
     ranges = [and_(state, queue, enqueued) for state in (waiting, left) for enqueued in untasked]
     unqueued = and_(table.c.finished_at.is_(None), or_(*ranges))
     # By arrival, as ids are, but no index has it: along that of the ids PostgreSQL would look at every scan there is.

@@ -9,7 +9,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_
+from sqlalchemy import ColumnElement, Connection, bindparam, or_
 
 from worker import clock
 from worker.errors import LeaseLost
@@ -17,11 +17,16 @@ from worker.scan import Cause, Scan, Status
 from worker.store import findings, scans
 from worker.store.tables import scans as table
 
+# Made once; the moment is that of the call.
+_NOW = bindparam("now", callable_=lambda: clock.now(), type_=table.c.due_at.type)
+_DUE = or_(table.c.due_at.is_(None), table.c.due_at <= _NOW)
+_ONE_MORE = table.c.attempts + 1
+
 
 def take(connection: Connection, scan_id: str, cause: Cause, until: datetime) -> Scan | None:
     """Claim a waiting scan that is due: `scanning`, one attempt more. None: it is not to be had."""
-    values = {"attempts": table.c.attempts + 1, "token": _new_token(), "lease_until": until}
-    return scans.move(connection, scan_id, Status.QUEUED, Status.SCANNING, cause, _due(), **values)
+    values = {"attempts": _ONE_MORE, "token": _new_token(), "lease_until": until}
+    return scans.move(connection, scan_id, Status.QUEUED, Status.SCANNING, cause, _DUE, **values)
 
 
 def take_over(connection: Connection, scan_id: str, until: datetime, tidy_at: datetime) -> Scan | None:
@@ -76,13 +81,9 @@ def amend(connection: Connection, scan: Scan, **values: Any) -> None:
 
 def postpone(connection: Connection, scan_id: str, due_at: datetime, error: dict[str, Any]) -> bool:
     """Let a scan that is due wait on, unclaimed: no attempt is begun and no event written. False: it is not."""
-    waiting = (table.c.status == Status.QUEUED.value, _due())
+    waiting = (table.c.status == Status.QUEUED.value, _DUE)
     values = {"due_at": due_at, "enqueued_at": None, "error": error, "setbacks": table.c.setbacks + 1}
     return scans.amend(connection, scan_id, *waiting, **values)
-
-
-def _due() -> ColumnElement[bool]:
-    return or_(table.c.due_at.is_(None), table.c.due_at <= clock.now())
 
 
 def _mine(token: str | None) -> ColumnElement[bool]:

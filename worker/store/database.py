@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from worker import clock, telemetry
 from worker.errors import DatabaseUnavailable
+from worker.spent import InDatabase
 from worker.store import counted
 from worker.telemetry import Log
 
@@ -47,20 +48,21 @@ class Database:
     def __init__(self, url: str, *, connect_timeout: float = 2, timeout: float | None = 10) -> None:
         """Time-outs in seconds: to connect, and for each answer; None: however long it takes."""
         self.engine = _engine(url, connect_timeout, timeout)
+        self._writing = self.engine.execution_options(**{_WRITE: True})
         self._turns = _Turns.beside(self.engine)
         counted.count(self.engine)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that changes nothing."""
-        with _outages_told(), self.engine.connect() as connection:
+        with InDatabase(), _outages_told(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block and rolls back on an exception."""
-        writing, after = self.engine.execution_options(**{_WRITE: True}), list[Callable[[], None]]()
-        with _outages_told(), self._turns, writing.begin() as connection:
+        after: list[Callable[[], None]] = []
+        with InDatabase(), _outages_told(), self._turns, self._writing.begin() as connection:
             connection.info[_AFTER] = after
             yield connection
         for tell in after:

@@ -12,6 +12,8 @@ from worker.scan import OUTCOMES, Cause, Event, Scan, Status
 from worker.store import findings
 from worker.store.tables import events
 
+_ADDITION = insert(events).inline()  # made once: every move pays for it; nobody asks for the number of its row
+
 
 def add(connection: Connection, scan: Scan, source: Status | None, cause: Cause) -> None:
     """Record that `scan` has just come from `source` (None: from nowhere)."""
@@ -24,19 +26,17 @@ def note(connection: Connection, scan: Scan, cause: Cause) -> None:
 
 
 def _add(connection: Connection, scan: Scan, at: datetime, source: Status | None, cause: Cause, **outcome: Any) -> None:
-    connection.execute(
-        insert(events).values(
-            scan_id=scan.id,
-            at=at,
-            actor=cause.actor or cause.mover.value,
-            source=source.value if source else None,
-            target=scan.status.value,
-            reason=cause.reason,
-            decision=scan.decision,
-            request_id=cause.request_id or scan.request_id,
-            **outcome,
-        )
-    )
+    row = {
+        "scan_id": scan.id,
+        "at": at,
+        "actor": cause.actor or cause.mover.value,
+        "source": source.value if source else None,
+        "target": scan.status.value,
+        "reason": cause.reason,
+        "decision": scan.decision,
+        "request_id": cause.request_id or scan.request_id,
+    }
+    connection.execute(_ADDITION, row | outcome)
 
 
 def _outcome(scan: Scan) -> dict[str, Any]:

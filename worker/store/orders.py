@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from worker import clock
+from worker.lanes import Lane
 from worker.scan import HELD, Cause, Promoted, Scan, Status
 from worker.store import scans
 from worker.store.rows import scan_from, verdict_values
@@ -20,22 +21,24 @@ from worker.store.tables import scans as table
 _FRESH = {"attempts": 0, "setbacks": 0, "error": None, "policy": None} | verdict_values(None)
 
 
-def retry(connection: Connection, scan: Scan, cause: Cause, *, bulk: bool, enqueued_at: datetime | None) -> Scan | None:
+def retry(connection: Connection, scan: Scan, cause: Cause, lane: Lane, *, enqueued_at: datetime | None) -> Scan | None:
     """Back to the queue, with all its attempts before it; `tidy_at` stays, for whoever may still be writing.
 
     `enqueued_at`: None leaves it to the sweeper to hand it over. Returns None where it is not held any more, or has
     been decided anew.
     """
-    values = _FRESH | {"bulk": bulk, "enqueued_at": enqueued_at}
+    values = _FRESH | {"lane": lane.value, "enqueued_at": enqueued_at}
     return scans.move(connection, scan.id, scan.status, Status.QUEUED, cause, _as_seen(scan), **values)
 
 
-def release(connection: Connection, scan: Scan, cause: Cause, promoted: Promoted, over: datetime) -> Scan | None:
+def release(
+    connection: Connection, scan: Scan, cause: Cause, lane: Lane, *, promoted: Promoted, over: datetime
+) -> Scan | None:
     """On record as what is to be promoted. A worker takes over what seems to have been left in settling at `over`.
 
     None: it is not held any more, or has been decided anew.
     """
-    values = {"verdict": Status.RELEASED.value, "promoted": asdict(promoted), "held": False, "bulk": False}
+    values = {"verdict": Status.RELEASED.value, "promoted": asdict(promoted), "held": False, "lane": lane.value}
     values |= {"lease_until": over, "enqueued_at": clock.now(), "setbacks": 0}
     return scans.move(connection, scan.id, scan.status, Status.SETTLING, cause, _as_seen(scan), **values)
 

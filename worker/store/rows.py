@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from worker.lanes import Lane
 from worker.pixels import Pixels
 from worker.scan import Promoted, Reason, Scan, ScannerInfo, Status, Verdict
 
@@ -15,7 +16,7 @@ from worker.scan import Promoted, Reason, Scan, ScannerInfo, Status, Verdict
 def scan_from(row: RowMapping) -> Scan:
     """The domain's view of a row."""
     values: dict[str, Any] = {name: value for name, value in row.items() if name != "name_start"}
-    values["status"] = Status(values["status"])
+    values["status"], values["lane"] = Status(values["status"]), Lane(values["lane"])
     values["verdict"] = Status(values["verdict"]) if values["verdict"] else None
     values["reasons"] = tuple(Reason(each["code"], each["message"]) for each in values["reasons"])
     values["signatures"] = tuple(values["signatures"])

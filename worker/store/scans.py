@@ -8,7 +8,18 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    FromClause,
+    Update,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from worker import clock, metrics
 from worker.scan import ALLOWED, PROMOTED, Cause, Scan, Status
@@ -22,6 +33,10 @@ _AT_ONCE = 1000  # parameters of one statement; SQLite takes 32,766, PostgreSQL 
 _TOLD = frozenset({"reasons", "signatures", "error"})  # columns that findings are made of
 _LAST = chr(0x10FFFF)
 _ENDED = [status.value for status in Status if status.ended]
+# Made once, and values go along as parameters: to build a statement costs several times what it costs to run it.
+_THIS = scans.c.id == bindparam("this_scan")
+_ADDITION, _GET, _CHANGE = insert(scans), select(scans).where(_THIS), update(scans).where(_THIS)
+_MOVE = _CHANGE.where(scans.c.status == bindparam("from_status")).returning(scans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +59,12 @@ def add(connection: Connection, scan: Scan, cause: Cause) -> None:
     """Put a new scan on record."""
     row = {column.name: getattr(scan, column.name) for column in scans.c if column is not scans.c.name_start}
     row |= {"name_start": scan.filename[:PREFIX_LENGTH], "reasons": [], "signatures": []}
-    connection.execute(insert(scans).values(row))
+    connection.execute(_ADDITION, row)
     events.add(connection, scan, None, cause)
 
 
 def get(connection: Connection, scan_id: str) -> Scan | None:
-    row = connection.execute(select(scans).where(scans.c.id == scan_id)).mappings().first()
+    row = connection.execute(_GET, {"this_scan": scan_id}).mappings().first()
     return scan_from(row) if row else None
 
 
@@ -83,8 +98,8 @@ def move(
     if (source, target, cause.mover) not in ALLOWED:
         raise ValueError(f"{source} → {target} by {cause.mover} is no transition; see worker.scan.TRANSITIONS")
     values |= _consequences(source, target)
-    statement = update(scans).where(scans.c.id == scan_id, scans.c.status == source.value, *guards)
-    row = connection.execute(statement.values(values).returning(scans)).mappings().first()
+    which = {"this_scan": scan_id, "from_status": source.value}
+    row = _set(connection, _MOVE.where(*guards), which, values).mappings().first()
     if row is None:
         return None
     scan = scan_from(row)
@@ -122,8 +137,14 @@ def _is_told(scan: Scan, source: Status, values: dict[str, Any]) -> bool:
 
 def amend(connection: Connection, scan_id: str, *guards: ColumnElement[bool], **values: Any) -> bool:
     """Change columns other than the status. False: the guards did not match."""
-    statement = update(scans).where(scans.c.id == scan_id, *guards).values(values)
-    return connection.execute(statement).rowcount == 1
+    return _set(connection, _CHANGE.where(*guards), {"this_scan": scan_id}, values).rowcount == 1
+
+
+def _set(connection: Connection, change: Update, which: dict[str, Any], values: dict[str, Any]) -> CursorResult[Any]:
+    """Carry a change out. What the database computes is part of the statement, everything else a parameter."""
+    computed = {name: value for name, value in values.items() if isinstance(value, ColumnElement)}
+    given = {name: value for name, value in values.items() if name not in computed}
+    return connection.execute(change.values(computed) if computed else change, which | given)
 
 
 def amend_untouched(connection: Connection, scan: Scan, **values: Any) -> bool:
@@ -149,12 +170,13 @@ def page(connection: Connection, wanted: Filter, *, before: str | None = None, l
     return [scan_from(row) for row in connection.execute(statement).mappings()]
 
 
-def ended(connection: Connection, ids: Iterable[str]) -> set[str]:
+def ended(connection: Connection, ids: Iterable[str]) -> list[Scan]:
     """Those of some scans that have ended. However many they are, no database gets too many at once."""
-    wanted, found = list(ids), set[str]()
+    wanted, found = list(ids), list[Scan]()
     for at in range(0, len(wanted), _AT_ONCE):
         some = scans.c.id.in_(wanted[at : at + _AT_ONCE])
-        found.update(connection.execute(select(scans.c.id).where(some, scans.c.status.in_(_ENDED))).scalars())
+        rows = connection.execute(select(scans).where(some, scans.c.status.in_(_ENDED))).mappings()
+        found += [scan_from(row) for row in rows]
     return found
 
 

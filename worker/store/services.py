@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker import clock
@@ -31,7 +32,10 @@ class KeyRecord:
         return self.revoked_at is None and (self.expires_at is None or moment < self.expires_at)
 
 
-_COLUMNS = [api_keys.c[name] for name in KeyRecord.__dataclass_fields__]
+_KEYS = select(*(api_keys.c[name] for name in KeyRecord.__dataclass_fields__)).order_by(
+    api_keys.c.created_at, api_keys.c.prefix
+)
+_KEY = _KEYS.where(api_keys.c.hash == bindparam("this_hash"))  # made once: every request asks
 
 
 def add(connection: Connection, name: str) -> bool:
@@ -65,17 +69,17 @@ def add_key(
 
 def key(connection: Connection, key_hash: str) -> KeyRecord | None:
     """The key with this hash."""
-    return next(iter(_found(connection, api_keys.c.hash == key_hash)), None)
+    return next(iter(_found(connection, _KEY, this_hash=key_hash)), None)
 
 
 def keys_called(connection: Connection, prefix: str) -> list[KeyRecord]:
     """The keys with this public prefix: one, but for those that came from the environment."""
-    return _found(connection, api_keys.c.prefix == prefix)
+    return _found(connection, _KEYS.where(api_keys.c.prefix == prefix))
 
 
 def all_keys(connection: Connection, service: str | None) -> list[KeyRecord]:
     """Every key, or those of one service, the oldest first."""
-    return _found(connection, *([api_keys.c.service == service] if service else []))
+    return _found(connection, _KEYS.where(api_keys.c.service == service) if service else _KEYS)
 
 
 def expire_key(connection: Connection, prefix: str, moment: datetime) -> None:
@@ -100,7 +104,6 @@ def record_use(connection: Connection, key_hash: str, now: datetime) -> None:
     connection.execute(update(api_keys).where(api_keys.c.hash == key_hash, unknown).values(last_used_at=now))
 
 
-def _found(connection: Connection, *conditions: ColumnElement[bool]) -> list[KeyRecord]:
-    statement = select(*_COLUMNS).where(*conditions).order_by(api_keys.c.created_at, api_keys.c.prefix)
-    rows = connection.execute(statement).mappings()
+def _found(connection: Connection, statement: Select[Any], **values: str) -> list[KeyRecord]:
+    rows = connection.execute(statement, values).mappings()
     return [KeyRecord(**{**row, "scopes": tuple(row["scopes"])}) for row in rows]

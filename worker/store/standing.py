@@ -8,8 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from worker import clock
+from worker.lanes import Lane
 from worker.scan import HELD, Status
-from worker.store.tables import deliveries, endpoints, rescans, scans
+from worker.store.tables import deliveries, endpoints, events, rescans, scans
+from worker.store.tables.scans import ends
 from worker.store.tables.schema import UtcDateTime
 
 _NO_TEST = datetime(2001, 1, 1, tzinfo=UTC)  # tests are due since before that, to be ahead of all others
@@ -19,19 +21,33 @@ class Pending(NamedTuple):
     """So many scans are in this state, for one of the queues."""
 
     status: Status
-    bulk: bool
+    lane: Lane
     number: int
     oldest: datetime | None  # since when the first of them waits, where it is on record
 
 
 def pending(connection: Connection, service: str | None) -> list[Pending]:
     """Everything that has not ended: of a service, or of all."""
-    state = (scans.c.status, scans.c.bulk)
+    state = (scans.c.status, scans.c.lane)
     counted = select(*state, func.count().label("number"), func.min(scans.c.queued_at).label("oldest"))
     theirs = counted.where(scans.c.finished_at.is_(None)).group_by(*state)
     if service is not None:
         theirs = theirs.where(_is_of(service))
-    return [Pending(Status(row.status), row.bulk, row.number, row.oldest) for row in connection.execute(theirs)]
+    return [Pending(Status(row.status), Lane(row.lane), row.number, row.oldest) for row in connection.execute(theirs)]
+
+
+def uploads_waiting(connection: Connection, most: int) -> int:
+    """How many uploads wait for a worker, of which no more than `most` are counted; bulk work is none."""
+    lanes = [lane.value for lane in Lane if lane is not Lane.BULK]
+    waiting = (scans.c.finished_at.is_(None), scans.c.status == Status.QUEUED.value, scans.c.lane.in_(lanes))
+    some = select(scans.c.status).where(*waiting).limit(most).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def ended_since(connection: Connection, moment: datetime) -> int:
+    """How many decisions have ended since then."""
+    ended = select(func.count()).select_from(events).where(ends, events.c.at >= moment)
+    return connection.execute(ended).scalar_one()
 
 
 def held(connection: Connection, service: str | None) -> dict[Status, int]:

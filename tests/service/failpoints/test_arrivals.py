@@ -14,7 +14,7 @@ from tests import effects
 from tests.calendar import Calendar
 from tests.failpoints import FILES, PDF, Injected, erase, fail, judge, killed, upload
 from tests.system import System, incoming
-from worker.adapters.object_store import Place
+from worker.adapters.objects import Place
 from worker.intake import UploadOvertaken
 from worker.scan import Status
 from worker.sweep_buckets import BucketSweeper

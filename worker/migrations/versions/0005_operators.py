@@ -1,4 +1,4 @@
-"""What operators need: a queue for bulk work, rescans, scans found by what was found, statistics."""
+"""What operators need: queues for large files and bulk work, rescans, scans found by what was found, statistics."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ LEASED = sa.text("lease_until IS NOT NULL")
 
 
 def upgrade() -> None:
-    op.add_column("scans", sa.Column("bulk", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("scans", sa.Column("lane", sa.String(8), nullable=False, server_default="scans"))
     op.add_column("scans", sa.Column("source_bucket", sa.Text, nullable=False, server_default=""))
-    pending = ["status", "bulk", "enqueued_at", "service", "queued_at", "finished_at"]
+    op.add_column("scans", sa.Column("steps", sa.JSON().with_variant(JSONB(), "postgresql")))
+    pending = ["status", "lane", "enqueued_at", "service", "queued_at", "finished_at"]
     held = ["status", "finished_at", "service", "quarantine_key"]
     _add_what_is_searched()
     _replace_indexes(pending, ["source_bucket", "source_key", "source_etag"], held)
@@ -83,7 +84,7 @@ def downgrade() -> None:
         op.drop_column("events", column)
     _put_lists_back()
     _replace_indexes(["status", "enqueued_at"], ["source_key", "source_etag"], ["status", "finished_at"])
-    for column in ("queued_at", "name_start", "source_bucket", "bulk"):
+    for column in ("queued_at", "name_start", "steps", "source_bucket", "lane"):
         op.drop_column("scans", column)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal_column,
 )
 
+from worker.lanes import Lane
 from worker.scan import Status
 from worker.store.tables.schema import Json, Prefix, RowNumber, UtcDateTime, metadata
 
@@ -34,7 +35,7 @@ scans = Table(
     Column("sha256", String(64)),
     Column("etag", String(128)),
     Column("quarantine_key", Text),  # NULL once the bytes are gone from there
-    Column("bulk", Boolean, nullable=False, server_default=false()),  # does it wait in the queue that delays no upload?
+    Column("lane", String(8), nullable=False, server_default=Lane.SCANS.value),  # the queue that it waits in
     Column("source_bucket", Text, nullable=False, server_default=""),  # of a backfill, which leaves it alone
     Column("source_key", Text),  # under incoming/: promised to, or written by, the service itself
     Column("source_etag", String(128)),  # NULL: promised, not enqueued yet
@@ -49,6 +50,7 @@ scans = Table(
     Column("promoted", Json),
     Column("held", Boolean, nullable=False, server_default=false()),
     Column("policy", String(64)),
+    Column("steps", Json),  # what each of the last attempt took, in milliseconds, by name
     Column("setbacks", Integer, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False),
     Column("decision", Integer, nullable=False),
@@ -86,7 +88,7 @@ _pending = scans.c.finished_at.is_(None)
 Index(
     "ix_scans_pending",
     scans.c.status,
-    scans.c.bulk,
+    scans.c.lane,
     scans.c.enqueued_at,
     scans.c.service,
     scans.c.queued_at,
