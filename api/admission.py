@@ -10,9 +10,9 @@ from api.once import Once
 from api.parts import of
 
 
-async def _admitted(request: Request, claim: Once) -> AsyncIterator[None]:
+async def _admitted(request: Request, reservation: Once) -> AsyncIterator[None]:
     """Around the whole request. What was accepted before is answered, whatever waits. Raises `Overloaded`."""
-    if claim.is_bound:
+    if reservation.is_bound:
         yield
         return
     admission = (await of(request)).admission

@@ -12,8 +12,6 @@ from worker.sandbox.layers import Layers
 
 _DESCRIPTORS = 32  # libvips needs a handful
 _THREADS = 2  # that work at a time: libvips decodes in one and writes in another
-# Python ignores the first; here it is to end the child, and to say that the output was too large.
-_SIGNALS = (signal.SIGXFSZ, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM)
 _HARD_CPU_GRACE = 5  # seconds between the signal that says why and the one that cannot be caught
 
 
@@ -24,7 +22,7 @@ def withdraw(walls: Layers, keep: int) -> None:
     """
     server = os.getppid()
     os.setsid()
-    privileges.obey(*_SIGNALS)
+    _restore_signals()
     privileges.win_no_new_ones()
     if walls.landlock is not None:
         landlock.apply(walls.landlock)
@@ -44,6 +42,12 @@ def close_in(walls: Layers, *, memory: int, seconds: float, output: int, threads
     _set_limits(memory, seconds, output, threads=threads)
     if walls.seccomp is not None:
         seccomp.apply(walls.seccomp)
+
+
+def _restore_signals() -> None:
+    """Python ignores SIGXFSZ; here it is to end the child, and to say that the output was too large."""
+    for number in (signal.SIGXFSZ, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _close_others(keep: int) -> None:

@@ -11,42 +11,34 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38  # linux/pr
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_prctl, _capset, _signal = _libc.prctl, _libc.capset, _libc.signal  # looked up here, and not in each child
 
 
 def become_undumpable() -> None:
     """Nobody may trace this process or read its memory; a child may not do it to its server."""
-    _set(_PR_SET_DUMPABLE, 0)
-
-
-def obey(*signals: int) -> None:
-    """Each does what it does where nobody has asked for anything else. Not by Python's `signal`: in a child, that
-    copies a hundred of the server's pages."""
-    for number in signals:
-        _signal(number, None)
+    _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def win_no_new_ones() -> None:
     """Neither by set-user-id programs nor otherwise; seccomp and Landlock want that first."""
-    _set(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities() -> None:
     """Where the worker is root, the child is root in name only; with no_new_privs it cannot win them back."""
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     nothing = bytes(2 * 3 * 4)  # two words each of effective, permitted, inheritable
-    _check(_capset(header, nothing), "capset")
+    _check(_libc.capset(header, nothing), "capset")
 
 
 def die_with(parent: int) -> None:
     """Raises `ProcessLookupError` if `parent` has died already."""
-    _set(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         raise ProcessLookupError("the fork server died while this child was being born")
 
 
-def _set(option: int, value: int) -> None:
-    _check(_prctl(option, value, 0, 0, 0), "prctl")
+def _prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, value, 0, 0, 0), "prctl")
 
 
 def _check(result: int, call: str) -> None:

@@ -48,9 +48,6 @@ _DENIED = (
 )
 
 
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-
 class _Program(ctypes.Structure):
     """`struct sock_fprog` of linux/filter.h."""
 
@@ -74,6 +71,7 @@ def compiled() -> bytes:
 
 def apply(program: bytes) -> None:
     """From here on, in this process. Raises `OSError` where the kernel does not have it; needs no_new_privs."""
+    libc = ctypes.CDLL(None, use_errno=True)
     wrapped = _Program(len(program) // _INSTRUCTION, program)
-    if _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(wrapped), 0, 0) != 0:
+    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(wrapped), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the seccomp filter could not be set")
