@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from api.once import Once
-from api.parts import PartsOf
+from api.parts import of
 
 
-async def _admitted(claim: Once, parts: PartsOf) -> AsyncIterator[None]:
+async def _admitted(request: Request, reservation: Once) -> AsyncIterator[None]:
     """Around the whole request. What was accepted before is answered, whatever waits. Raises `Overloaded`."""
-    if claim.is_bound:
+    if reservation.is_bound:
         yield
         return
-    await parts.admission.begin()
+    admission = (await of(request)).admission
+    await admission.begin()
     try:
         yield
     finally:
-        parts.admission.end()
+        admission.end()
 
 
 Admitted = Depends(_admitted)

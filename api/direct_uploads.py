@@ -17,7 +17,7 @@ from api.once import Once, note_replay
 from api.parts import Parts, PartsOf
 from api.problems import Problem, documented
 from worker.direct_uploads import Announced
-from worker.idempotency import Claim
+from worker.idempotency import Reservation
 from worker.services import Caller
 from worker.views import ScanView
 
@@ -83,14 +83,14 @@ class ScanRequest(BaseModel):
     dependencies=[Admitted],
 )
 def promise_upload(
-    wanted: PromiseRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+    wanted: PromiseRequest, request: Request, response: Response, caller: Submitter, reservation: Once, parts: PartsOf
 ) -> PromiseView:
     """A form by which a client sends one file straight into quarantine: of this size and type, and for a while.
 
     Scope: `submit`."""
     metadata = _checked(wanted.metadata, parts)
-    announced = _announced(request, caller, wanted.filename, wanted.content_type, metadata, claim)
-    note_replay(response, claim)
+    announced = _announced(request, caller, wanted.filename, wanted.content_type, metadata, reservation)
+    note_replay(response, reservation)
     promise = parts.direct_uploads.promise(announced, wanted.size)
     return PromiseView(
         scan=ScanView.of(promise.scan),
@@ -107,15 +107,15 @@ def promise_upload(
     responses=_PROBLEMS | documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 async def scan_object(
-    wanted: ScanRequest, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+    wanted: ScanRequest, request: Request, response: Response, caller: Submitter, reservation: Once, parts: PartsOf
 ) -> ScanView:
     """Have an object scanned that lies under `incoming/` and the service's name. Safe to repeat: the same object is the
     same scan. A promised one keeps what was said of it when it was promised.
 
     Scope: `submit`."""
     metadata, name = _checked(wanted.metadata, parts), wanted.filename or wanted.key.rpartition("/")[2]
-    announced = _announced(request, caller, name, wanted.content_type, metadata, claim)
-    note_replay(response, claim)
+    announced = _announced(request, caller, name, wanted.content_type, metadata, reservation)
+    note_replay(response, reservation)
     return ScanView.of(await parts.in_store_thread(parts.direct_uploads.enqueue, wanted.key, announced))
 
 
@@ -139,7 +139,7 @@ def _announced(
     filename: str,
     declared_type: str | None,
     metadata: dict[str, Any],
-    claim: Claim,
+    reservation: Reservation,
 ) -> Announced:
     request_id = request.state.request_id
-    return Announced(caller.service, caller.actor, request_id, filename, declared_type, metadata, claim)
+    return Announced(caller.service, caller.actor, request_id, filename, declared_type, metadata, reservation)

@@ -1,7 +1,9 @@
-"""`Idempotency-Key`: a request that may be sent again. For a route, one parameter: `claim: Once`, or `OperatorsOnce`.
+"""`Idempotency-Key`: a request that may be sent again. A route has one parameter for it, `reservation: Once` or
+`OperatorsOnce`.
 
-A route that reads no file asks `claim.replay(fields)` first and hands `claim` to its use case, which calls `claim.bind`
-in the transaction that accepts the request. Whatever the route raises, the key is free again before it is answered.
+A route that reads no file asks `reservation.replay(fields)` first and hands `reservation` to its use case, which calls
+`reservation.bind` in the transaction that accepts the request. Whatever the route raises, the key is free again before
+it is answered.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from api.auth import Operator, Submitter
 from api.parts import of
 from api.problems import Problem
 from worker import idempotency
-from worker.idempotency import UNCLAIMED, Claim
+from worker.idempotency import UNRESERVED, Reservation
 from worker.services import Caller
 
 REPLAYED = {"Idempotency-Replayed": "true"}  # on the answer to a request that had been accepted before
@@ -37,9 +39,9 @@ _Key = Annotated[
 
 
 @asynccontextmanager
-async def _claimed(request: Request, caller: Caller, idempotency_key: str | None) -> AsyncIterator[Claim]:
+async def _reserved(request: Request, caller: Caller, idempotency_key: str | None) -> AsyncIterator[Reservation]:
     if idempotency_key is None:
-        yield UNCLAIMED
+        yield UNRESERVED
         return
     if len(request.headers.getlist(_NAME)) > 1:  # a proxy would join them: that is not a key either
         detail, expected = f"The request has more than one {_NAME}.", f"one header {_NAME}"
@@ -47,29 +49,29 @@ async def _claimed(request: Request, caller: Caller, idempotency_key: str | None
     parts = await of(request)
     route = f"{request.method} {request.scope['route'].path}"
     lease = timedelta(seconds=parts.settings.receive_lease)
-    claimed = await parts.in_thread(idempotency.claim, parts.database, caller.service, idempotency_key, route, lease)
+    reserved = await parts.in_thread(idempotency.reserve, parts.database, caller.service, idempotency_key, route, lease)
     try:
-        yield claimed
+        yield reserved
     except BaseException:  # also a request that is cancelled
-        await asyncio.shield(parts.in_thread(claimed.release))
+        await asyncio.shield(parts.in_thread(reserved.release))
         raise
 
 
-async def _submitters(request: Request, caller: Submitter, idempotency_key: _Key = None) -> AsyncIterator[Claim]:
-    async with _claimed(request, caller, idempotency_key) as claim:
-        yield claim
+async def _submitters(request: Request, caller: Submitter, idempotency_key: _Key = None) -> AsyncIterator[Reservation]:
+    async with _reserved(request, caller, idempotency_key) as reservation:
+        yield reservation
 
 
-async def _operators(request: Request, caller: Operator, idempotency_key: _Key = None) -> AsyncIterator[Claim]:
-    async with _claimed(request, caller, idempotency_key) as claim:
-        yield claim
+async def _operators(request: Request, caller: Operator, idempotency_key: _Key = None) -> AsyncIterator[Reservation]:
+    async with _reserved(request, caller, idempotency_key) as reservation:
+        yield reservation
 
 
-Once = Annotated[Claim, Depends(_submitters)]
-OperatorsOnce = Annotated[Claim, Depends(_operators)]
+Once = Annotated[Reservation, Depends(_submitters)]
+OperatorsOnce = Annotated[Reservation, Depends(_operators)]
 
 
-def note_replay(response: Response, claim: Claim) -> None:
+def note_replay(response: Response, reservation: Reservation) -> None:
     """Say so where the request had been accepted before."""
-    if claim.is_bound:
+    if reservation.is_bound:
         response.headers.update(REPLAYED)

@@ -20,6 +20,9 @@ Upload a file, and learn what became of it: `clean` files lie in the clean bucke
 
 Every error is a problem (RFC 9457): `code` is for programs, `expected` says what would have been accepted, and
 `retryable` whether the same request may be sent again, after `Retry-After` seconds where that is given.
+
+Where too many files wait already, uploads are refused with 503 `overloaded` before a byte of them is read. What was
+accepted ends all the same, and a request that is sent again with its `Idempotency-Key` is still answered.
 """
 TAGS = [
     {"name": "uploads", "description": "Files come in."},

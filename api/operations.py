@@ -136,12 +136,12 @@ def _retry_all(operations: Operations, wanted: RetryRequest, order: Order) -> Re
 
 @router.post("/{scan_id}/retry", status_code=HTTPStatus.ACCEPTED, responses=_PROBLEMS)
 def retry_scan(
-    scan_id: ScanId, request: Request, response: Response, caller: Operator, claim: OperatorsOnce, parts: PartsOf
+    scan_id: ScanId, request: Request, response: Response, caller: Operator, reservation: OperatorsOnce, parts: PartsOf
 ) -> ScanView:
     """Try a file again that is `failed` or `unscannable`, as if it had just come. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
-    note_replay(response, claim)
-    return ScanView.of(parts.operations.retry(scan, ordered(request, caller), claim))
+    note_replay(response, reservation)
+    return ScanView.of(parts.operations.retry(scan, ordered(request, caller), reservation))
 
 
 @router.post("/{scan_id}/release", status_code=HTTPStatus.ACCEPTED, responses=_PROBLEMS)
@@ -151,10 +151,10 @@ def release_scan(
     request: Request,
     response: Response,
     caller: Operator,
-    claim: OperatorsOnce,
+    reservation: OperatorsOnce,
     parts: PartsOf,
 ) -> ScanView:
     """Promote a file that could not be proven clean, as it was uploaded. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
-    note_replay(response, claim)
-    return ScanView.of(parts.operations.release(scan, ordered(request, caller, wanted.reason.strip()), claim))
+    note_replay(response, reservation)
+    return ScanView.of(parts.operations.release(scan, ordered(request, caller, wanted.reason.strip()), reservation))

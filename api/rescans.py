@@ -81,10 +81,10 @@ async def rescan_scans(wanted: RescanRequest, request: Request, caller: Operator
     responses=documented(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def rescan_scan(
-    scan_id: ScanId, request: Request, response: Response, caller: Operator, claim: OperatorsOnce, parts: PartsOf
+    scan_id: ScanId, request: Request, response: Response, caller: Operator, reservation: OperatorsOnce, parts: PartsOf
 ) -> ScanView:
     """Look at a promoted file once more. Its status changes only where malware is found: then it is recalled, and the
     next decision is `infected`. Scope: `operate`."""
     scan = visible(parts, caller, scan_id)
-    note_replay(response, claim)
-    return ScanView.of(parts.rescans.ask(scan, ordered(request, caller), claim))
+    note_replay(response, reservation)
+    return ScanView.of(parts.rescans.ask(scan, ordered(request, caller), reservation))

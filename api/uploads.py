@@ -18,7 +18,7 @@ from api.once import REPLAYED, Once
 from api.parts import Parts, PartsOf
 from api.problems import documented
 from worker.body import UploadStalled
-from worker.idempotency import Claim
+from worker.idempotency import Reservation
 from worker.instruments import Way
 from worker.intake import Incoming
 from worker.services import Caller
@@ -70,14 +70,16 @@ def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
     openapi_extra=_body("multipart/form-data", _FORM),
     dependencies=[Admitted],
 )
-async def upload_form(request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf) -> ScanView:
+async def upload_form(
+    request: Request, response: Response, caller: Submitter, reservation: Once, parts: PartsOf
+) -> ScanView:
     """Upload a file as a form: field `file`, and optionally `metadata`, a JSON object. Scope: `submit`."""
     kind = request.headers.get("content-type", "")
-    stream = _counted(request, caller, claim, parts)
+    stream = _counted(request, caller, reservation, parts)
     form = UploadForm(kind, stream, parts.settings.max_metadata_bytes)
     await _in_time(form.open(), parts.settings.upload_idle_timeout)
     incoming = _incoming(request, caller, Way.FORM, form.filename, form.declared_type, None)
-    return await _receive(parts, incoming, form.body(), form.metadata, claim, response)
+    return await _receive(parts, incoming, form.body(), form.metadata, reservation, response)
 
 
 @router.put(
@@ -88,11 +90,11 @@ async def upload_form(request: Request, response: Response, caller: Submitter, c
     dependencies=[Admitted],
 )
 async def upload_raw(
-    filename: _Filename, request: Request, response: Response, caller: Submitter, claim: Once, parts: PartsOf
+    filename: _Filename, request: Request, response: Response, caller: Submitter, reservation: Once, parts: PartsOf
 ) -> ScanView:
     """Upload a file as the body itself. The name is recorded, and never a path: anything goes. Scope: `submit`."""
     incoming = _incoming(request, caller, Way.RAW, filename, request.headers.get("content-type"), _announced(request))
-    return await _receive(parts, incoming, _counted(request, caller, claim, parts), dict, claim, response)
+    return await _receive(parts, incoming, _counted(request, caller, reservation, parts), dict, reservation, response)
 
 
 def _announced(request: Request) -> int | None:
@@ -101,9 +103,9 @@ def _announced(request: Request) -> int | None:
     return int(announced) if announced.isascii() and announced.isdigit() else None
 
 
-def _counted(request: Request, caller: Caller, claim: Claim, parts: Parts) -> AsyncIterator[bytes]:
+def _counted(request: Request, caller: Caller, reservation: Reservation, parts: Parts) -> AsyncIterator[bytes]:
     """The body, counted against the service's quota: once, however often it is sent to hear of its scan."""
-    if claim.is_bound:
+    if reservation.is_bound:
         return request.stream()
     return counted(parts, caller.service, _announced(request), request.stream())
 
@@ -136,11 +138,11 @@ async def _receive(
     incoming: Incoming,
     stream: AsyncIterator[bytes],
     metadata: Callable[[], dict[str, Any]],
-    claim: Claim,
+    reservation: Reservation,
     response: Response,
 ) -> ScanView:
-    if not claim.is_bound:
-        return ScanView.of(await parts.intake.receive(incoming, stream, metadata, claim))
-    scan = await parts.intake.replay(incoming, stream, metadata, claim)
+    if not reservation.is_bound:
+        return ScanView.of(await parts.intake.receive(incoming, stream, metadata, reservation))
+    scan = await parts.intake.replay(incoming, stream, metadata, reservation)
     response.headers.update(REPLAYED)
     return ScanView.of(scan)

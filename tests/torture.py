@@ -32,10 +32,10 @@ PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R
 LARGE = 9 * 2**20  # bytes: more than one part of an upload
 # Times in seconds: everything that a lease is made of, short enough to end often in one run.
 SETTINGS = {
-    "LAZARETTO_LEASE_SECONDS": "12",
-    "LAZARETTO_S3_TIMEOUT": "2.5",
+    "LAZARETTO_LEASE_SECONDS": "9",
+    "LAZARETTO_S3_TIMEOUT": "1.9",
     "LAZARETTO_CONNECT_TIMEOUT": "0.5",
-    "LAZARETTO_UPLOAD_IDLE_TIMEOUT": "5",
+    "LAZARETTO_UPLOAD_IDLE_TIMEOUT": "4",
     "LAZARETTO_SCAN_TIMEOUT": "40",
     "LAZARETTO_RETRY_BASE": "0.5",
     "LAZARETTO_RETRY_CAP": "5",

@@ -33,8 +33,7 @@ Entry points    `tasks`: the worker's process, where the parts are put together 
                 `assembly`, which `lazaretto policy explain` shares); `stopping`: how it ends; `notifier`: the process
                 that delivers webhooks
 
-Two rights are called a claim: that of a worker to a scan (`custody`, `store.claims`), and that of a request to its
-Idempotency-Key (`idempotency`).
+A worker claims a scan (`custody`, `store.claims`); a request reserves its Idempotency-Key (`idempotency`).
 
 Read `scan`, `intake` and `pipeline` first. Imports point downwards; `pyproject.toml` holds the contracts.
 

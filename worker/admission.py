@@ -108,9 +108,9 @@ class Admission:
     async def _look_again(self) -> None:
         try:
             self._seen = await asyncio.to_thread(self.look)
+            self._line = self._seen.waiting + self._under_way
         except DatabaseUnavailable:
-            return  # as every upload will say by itself
-        self._line = self._seen.waiting + self._under_way
+            pass  # as each upload will find out by itself, and none of them for the others
         self._fresh_until = time.monotonic() + _FRESH
 
     def _overload(self, seen: Seen, line: int) -> Overloaded | None:

@@ -22,7 +22,7 @@ from worker.adapters.task_queue import TaskQueue
 from worker.body import check_size
 from worker.errors import LazarettoError
 from worker.handover import hand_over
-from worker.idempotency import UNCLAIMED, Claim
+from worker.idempotency import UNRESERVED, Reservation
 from worker.instruments import Way
 from worker.intake import LONGEST_TYPE, recordable
 from worker.keys import default_prefix, is_incoming_of, is_promised, promised_key, sealed_key
@@ -63,7 +63,7 @@ class Announced:
     filename: str
     declared_type: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
-    claim: Claim = UNCLAIMED  # on the request's Idempotency-Key
+    reservation: Reservation = UNRESERVED  # of the request's Idempotency-Key
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class DirectUploads:
         Raises `FileTooLarge`, `QuotaExceeded`, `NeverWithinQuota` and `KeyReused`. The sweeper ends what never comes.
         """
         fields = announced.fields | {"size": size}
-        scan = announced.claim.replay(fields) or self._promise(announced, size, fields)
+        scan = announced.reservation.replay(fields) or self._promise(announced, size, fields)
         expires_at = scan.created_at + self._form_life
         left = max(1, math.ceil((expires_at - clock.now()).total_seconds()))
         key = promised_key(announced.service, scan.id)
@@ -128,7 +128,7 @@ class DirectUploads:
         scan = self._new(announced, scan_id, Status.RECEIVING, **values)
         with self._database.write() as connection:
             scans.add(connection, scan, Cause(Mover.SERVICE, "upload promised", announced.actor))
-            announced.claim.bind(connection, scan_id, fields)
+            announced.reservation.bind(connection, scan_id, fields)
         return scan
 
     def enqueue(self, key: str, announced: Announced) -> Scan:
@@ -139,11 +139,11 @@ class DirectUploads:
         Raises `NothingThere`, also for what is another service's, `NotUploadedYet`, `QuotaExceeded` and `KeyReused`.
         """
         fields = announced.fields | {"key": key}
-        if replayed := announced.claim.replay(fields):
+        if replayed := announced.reservation.replay(fields):
             return replayed
         scan = self._enqueued(key, announced)
         with self._database.write() as connection:  # the same object is the same scan: nothing is lost in between
-            announced.claim.bind(connection, scan.id, fields)
+            announced.reservation.bind(connection, scan.id, fields)
         return scan
 
     def _enqueued(self, key: str, announced: Announced) -> Scan:

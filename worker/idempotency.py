@@ -1,6 +1,6 @@
 """Use case: a request may be sent again, and leads to one scan (`Idempotency-Key`, draft-ietf-httpapi-idempotency-key).
 
-A key is claimed before the request is carried out, for as long as a lease; bound in the very transaction that accepts
+A key is reserved before the request is carried out, for as long as a lease; bound in the very transaction that accepts
 it, so that a crash leaves either both or neither; and released where nothing came of it. It belongs to a service.
 """
 
@@ -41,8 +41,8 @@ class KeyReused(LazarettoError):
     expected = "the same request as before, or another key"
 
 
-class Claim:
-    """One request's claim on its key: here, of a request without a key, of which nothing is kept."""
+class Reservation:
+    """A request's right to its key: here, of a request without a key, of which nothing is kept."""
 
     is_bound = False  # has the request been accepted before?
 
@@ -66,10 +66,10 @@ class Claim:
         away the lease runs out instead."""
 
 
-UNCLAIMED = Claim()
+UNRESERVED = Reservation()
 
 
-class _InFlight(Claim):
+class _InFlight(Reservation):
     """The key is ours; `route` is part of what it stands for."""
 
     def __init__(self, database: Database, held: Held, route: str, lease: timedelta) -> None:
@@ -89,7 +89,7 @@ class _InFlight(Claim):
             idempotency.release(connection, self._held)
 
 
-class _Accepted(Claim):
+class _Accepted(Reservation):
     """The key led to a scan before."""
 
     is_bound = True
@@ -104,15 +104,15 @@ class _Accepted(Claim):
             return scans.get(connection, self._bound.scan_id)
 
 
-def claim(database: Database, service: str, key: str, route: str, lease: timedelta) -> Claim:
-    """Claim a service's key for one request. `route`: method and path, as in the documentation.
+def reserve(database: Database, service: str, key: str, route: str, lease: timedelta) -> Reservation:
+    """Reserve a service's key for one request. `route`: method and path, as in the documentation.
 
     Raises `KeyInFlight`, `DatabaseUnavailable`.
     """
     now = clock.now()
     held = Held(service, key, secrets.token_hex(16))
     with database.write() as connection:
-        if idempotency.claim(connection, held, now, now + lease, now - KEPT):
+        if idempotency.reserve(connection, held, now, now + lease, now - KEPT):
             return _InFlight(database, held, route, lease)
         bound = idempotency.bound(connection, service, key)
     if bound is None:

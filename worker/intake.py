@@ -21,7 +21,7 @@ from worker.body import Body, FileTooLarge
 from worker.errors import DatabaseUnavailable, LazarettoError, ObjectMissing, StoreUnavailable
 from worker.handover import hand_over
 from worker.hints import Hints
-from worker.idempotency import UNCLAIMED, Claim
+from worker.idempotency import UNRESERVED, Reservation
 from worker.instruments import Way
 from worker.keys import default_prefix, sealed_key
 from worker.lanes import lane_of
@@ -77,11 +77,12 @@ class Intake:
         incoming: Incoming,
         stream: AsyncIterator[bytes],
         metadata: Callable[[], dict[str, Any]],
-        claim: Claim = UNCLAIMED,
+        reservation: Reservation = UNRESERVED,
     ) -> Scan:
         """Take one upload in; returns its scan, `queued`.
 
-        `metadata` is asked after the last byte: in a form it may come after the file. `claim`: on the request's key.
+        `metadata` is asked after the last byte: in a form it may come after the file. `reservation`: of the request's
+        key.
         Raises `FileTooLarge` (the row ends `rejected`), `UploadStalled`, `UploadOvertaken` and whatever `stream` or the
         services raise (the row ends `expired`). No bytes stay behind: what cannot be deleted now, the sweeper deletes.
         """
@@ -89,12 +90,12 @@ class Intake:
         key = sealed_key(scan.id)
         writer = QuarantineWriter(self._objects, self._settings.quarantine_bucket, key, self._settings.part_size)
         try:
-            await self._fill(scan, writer, incoming, stream, claim)
+            await self._fill(scan, writer, incoming, stream, reservation)
             begun = time.monotonic()
             content = await writer.close()
             tidy_at = self._in_a_lease() if self._may_land_twice(time.monotonic() - begun) else None
             fields = incoming.fields(metadata())
-            accepted = await asyncio.to_thread(self._accept, scan, content, fields, tidy_at, claim)
+            accepted = await asyncio.to_thread(self._accept, scan, content, fields, tidy_at, reservation)
             metrics.taken_in(accepted.service, incoming.way, content.size)
             return accepted
         except BaseException as fault:  # also a cancelled request: nothing may stay behind
@@ -108,18 +109,19 @@ class Intake:
         incoming: Incoming,
         stream: AsyncIterator[bytes],
         metadata: Callable[[], dict[str, Any]],
-        claim: Claim,
+        reservation: Reservation,
     ) -> Scan:
-        """The scan of an upload that is sent once more, with a claim that is bound. Its bytes are read, and not kept.
+        """The scan of an upload that is sent once more, with a reservation that is bound. Its bytes are read, and not
+        kept.
 
         Raises `KeyReused` where anything differs, `FileTooLarge`, `UploadStalled` and whatever `stream` raises.
         """
         body, digest = self._body(incoming, stream), hashlib.sha256()
         while chunk := await body.next():
             digest.update(chunk)
-        scan = await asyncio.to_thread(claim.replay, incoming.fields(metadata()), digest.hexdigest())
+        scan = await asyncio.to_thread(reservation.replay, incoming.fields(metadata()), digest.hexdigest())
         if scan is None:
-            raise ValueError("nothing was accepted under this claim")
+            raise ValueError("nothing was accepted under this reservation")
         return scan
 
     def _body(self, incoming: Incoming, stream: AsyncIterator[bytes]) -> Body:
@@ -128,23 +130,28 @@ class Intake:
         return Body(stream, announced=incoming.size, max_size=limit, idle_timeout=idle_timeout)
 
     async def _fill(
-        self, scan: Scan, writer: QuarantineWriter, incoming: Incoming, stream: AsyncIterator[bytes], claim: Claim
+        self,
+        scan: Scan,
+        writer: QuarantineWriter,
+        incoming: Incoming,
+        stream: AsyncIterator[bytes],
+        reservation: Reservation,
     ) -> None:
         body = self._body(incoming, stream)
         pause = self._settings.receive_lease / 4
         renew_at = time.monotonic() + pause
         while chunk := await body.next():
             await writer.write(chunk)
-            if time.monotonic() > renew_at and await asyncio.to_thread(self._renew, scan, claim):
+            if time.monotonic() > renew_at and await asyncio.to_thread(self._renew, scan, reservation):
                 renew_at = time.monotonic() + pause
 
-    def _renew(self, scan: Scan, claim: Claim) -> bool:
+    def _renew(self, scan: Scan, reservation: Reservation) -> bool:
         """Tell the sweeper that the upload goes on. False: not now, the lease runs on. Raises `UploadOvertaken`."""
         try:
             with self._database.write() as connection:
                 if not claims.renew_upload(connection, scan.id, self._in_a_lease()):
                     raise UploadOvertaken
-                claim.renew(connection)
+                reservation.renew(connection)
         except DatabaseUnavailable as fault:
             telemetry.warn(Log.LEASE_NOT_RENEWED, scan_id=scan.id, error=fault.message)
             return False
@@ -178,7 +185,7 @@ class Intake:
         return seconds >= self._settings.s3_timeout
 
     def _accept(
-        self, scan: Scan, content: Content, fields: dict[str, Any], tidy_at: datetime | None, claim: Claim
+        self, scan: Scan, content: Content, fields: dict[str, Any], tidy_at: datetime | None, reservation: Reservation
     ) -> Scan:
         cause = Cause(Mover.INTAKE, f"{content.size} bytes are in quarantine")
         values = {
@@ -195,7 +202,7 @@ class Intake:
             accepted = scans.move(connection, scan.id, Status.RECEIVING, Status.QUEUED, cause, **values)
             if accepted is None:
                 raise UploadOvertaken
-            claim.bind(connection, scan.id, fields, content.sha256)
+            reservation.bind(connection, scan.id, fields, content.sha256)
         telemetry.say(Log.UPLOAD_ACCEPTED, scan_id=scan.id, service=scan.service, size=content.size)
         hand_over(self._database, self._queue, accepted)
         return accepted

@@ -13,7 +13,7 @@ from worker.adapters.object_store import ObjectStore
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import NothingHeld, WrongStatus
 from worker.handover import hand_over, hand_over_all, room
-from worker.idempotency import UNCLAIMED, Claim
+from worker.idempotency import UNRESERVED, Reservation
 from worker.keys import clean_key
 from worker.lanes import Lane, lane_of
 from worker.scan import HELD, Cause, Mover, Promoted, Scan, Status
@@ -50,13 +50,13 @@ class Operations:
         self._clean, self._lease = settings.clean_bucket, timedelta(seconds=settings.lease_seconds)
         self._large_size = settings.large_size
 
-    def retry(self, scan: Scan, order: Order, claim: Claim = UNCLAIMED) -> Scan:
+    def retry(self, scan: Scan, order: Order, reservation: Reservation = UNRESERVED) -> Scan:
         """Examine a held file once more, as if it had just come: with all its attempts, and before any bulk work.
 
-        Raises `WrongStatus`, `NothingHeld`, and what `Claim.replay` and `Claim.bind` raise.
+        Raises `WrongStatus`, `NothingHeld`, and what `Reservation.replay` and `Reservation.bind` raise.
         """
         fields = {"scan": scan.id}
-        if replayed := claim.replay(fields):
+        if replayed := reservation.replay(fields):
             return replayed
         with self._database.write() as connection:
             moved = None
@@ -65,26 +65,26 @@ class Operations:
                 moved = orders.retry(connection, scan, cause, lane, enqueued_at=clock.now())
             if moved is None:
                 _refuse(connection, scan, *sorted(HELD))
-            claim.bind(connection, scan.id, fields)
+            reservation.bind(connection, scan.id, fields)
         telemetry.say(Log.RETRY_ORDERED, scan_id=scan.id, actor=order.actor)
         hand_over(self._database, self._queue, moved)
         return moved
 
-    def release(self, scan: Scan, order: Order, claim: Claim = UNCLAIMED) -> Scan:
+    def release(self, scan: Scan, order: Order, reservation: Reservation = UNRESERVED) -> Scan:
         """Have a held file promoted that could not be proven clean: the bytes as they were uploaded, for a reason.
 
         A worker carries it out, by the way of every other verdict: bytes that are not those on record are deleted.
-        Raises `ValueError` without `order.reason`, `WrongStatus`, `NothingHeld`, and what `Claim.replay` and
-        `Claim.bind` raise.
+        Raises `ValueError` without `order.reason`, `WrongStatus`, `NothingHeld`, and what `Reservation.replay` and
+        `Reservation.bind` raise.
         """
         if not order.reason:
             raise ValueError("a release needs a reason, in the words of whoever orders it")
         fields = {"scan": scan.id, "reason": order.reason}
-        if replayed := claim.replay(fields):
+        if replayed := reservation.replay(fields):
             return replayed
         with self._database.write() as connection:
             moved = self._released(connection, scan, order.cause("released"))
-            claim.bind(connection, scan.id, fields)
+            reservation.bind(connection, scan.id, fields)
         telemetry.say(Log.RELEASE_ORDERED, scan_id=scan.id, actor=order.actor)
         hand_over(self._database, self._queue, moved)
         return moved

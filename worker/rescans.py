@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from worker import clock, telemetry
 from worker.adapters.task_queue import TaskQueue
 from worker.errors import DatabaseUnavailable, QueueUnavailable, WrongStatus
-from worker.idempotency import UNCLAIMED, Claim
+from worker.idempotency import UNRESERVED, Reservation
 from worker.operations import Order
 from worker.scan import PROMOTED, Scan
 from worker.store import rescans, scans
@@ -37,20 +37,20 @@ class Rescans:
     def __init__(self, database: Database, queue: TaskQueue) -> None:
         self._database, self._queue = database, queue
 
-    def ask(self, scan: Scan, order: Order, claim: Claim = UNCLAIMED) -> Scan:
+    def ask(self, scan: Scan, order: Order, reservation: Reservation = UNRESERVED) -> Scan:
         """Have one scan's promoted bytes looked at; the scan, which stays as it is.
 
-        Raises `WrongStatus`, and what `Claim.replay` and `Claim.bind` raise.
+        Raises `WrongStatus`, and what `Reservation.replay` and `Reservation.bind` raise.
         """
         fields = {"scan": scan.id, "rescan": True}
-        if replayed := claim.replay(fields):
+        if replayed := reservation.replay(fields):
             return replayed
         with self._database.write() as connection:
             new = rescans.ask(connection, _asker(order), [scan.id], enqueued_at=clock.now())
             now = scans.get(connection, scan.id) or scan
             if now.status not in PROMOTED:
                 raise WrongStatus(f"The scan is {now.status}.", expected="a scan that is clean or released")
-            claim.bind(connection, scan.id, fields)
+            reservation.bind(connection, scan.id, fields)
         if new:
             self._hand_over(scan)
         return now

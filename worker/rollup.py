@@ -81,7 +81,7 @@ class RollUps:
 
     def _count(self, at: datetime, done: datetime | None = None) -> bool:
         """One hour; for good where it is `done` up to there. False: it was counted for good meanwhile."""
-        with self._database.read() as connection:
+        with self._database.read(streamed=True) as connection:
             before = rollups.until(connection, rollups.HOUR)
             made = tallies(map(End._make, rollups.ends(connection, at, at + HOUR)))
         documents = {service: tally.document() for service, tally in made.items() if tally.statuses}
@@ -113,7 +113,7 @@ class RollUps:
     def _sum_up(self, at: datetime) -> None:
         """One day, from its hours."""
         made: dict[str, Tally] = {}
-        with self._database.read() as connection:
+        with self._database.read(streamed=True) as connection:
             for service, counts in rollups.of_everybody(connection, at, at + DAY):
                 made.setdefault(service, Tally()).merge(Tally.of(counts))
         with self._database.write() as connection:

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     memory_limit: int = Field(16 * MIB, description="files up to this size are scanned from memory, not disk")
     scratch_dir: Path | None = Field(None, description="where larger files lie while scanned; None: $TMPDIR")
     large_size: int = Field(
-        4 * MIB, ge=4, description="files from here on, archives from a quarter: they delay no others"
+        4 * MIB, ge=4, description="files from here on, images and archives from a quarter of it: they delay no others"
     )
     lease_seconds: float = Field(30, gt=3, description="a worker that is silent for so long has lost its scan")
     scan_timeout: float = Field(600, gt=0, description="the longest one attempt at a scan may take")

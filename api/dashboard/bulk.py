@@ -24,6 +24,7 @@ from api.problems import Problem
 from api.scans import in_our_time
 from worker import clock
 from worker.operations import Order
+from worker.scan import Status
 from worker.store.scans import Filter
 
 router = APIRouter(include_in_schema=False)
@@ -84,10 +85,12 @@ def _put_back(parts: Parts, wanted: Filter, order: Order, ended_before: datetime
 
 
 def _filter(asked: Narrowing) -> Narrowing:
-    """Raises `BadFilter` for a search: what it means may change while this goes on."""
+    """As the API has it: where neither a status nor an id is given, what failed. Raises `BadFilter` for a search: what
+    it means may change while this goes on."""
     if asked.q is not None:
         raise BadFilter("q: expected one of id, sha256, signature or name")
-    return asked.model_copy(update={"cursor": None})
+    status = asked.status or (() if asked.id else (Status.FAILED,))
+    return asked.model_copy(update={"cursor": None, "status": status})
 
 
 def _bad(fault: Exception) -> Problem:

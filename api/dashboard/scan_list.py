@@ -28,7 +28,7 @@ _QUITE_NEW = timedelta(minutes=1)
 _QUICK: tuple[tuple[str, tuple[Status, ...]], ...] = (
     ("All", ()),
     ("Failed", (Status.FAILED,)),
-    ("Held", (Status.UNSCANNABLE,)),
+    ("Unscannable", (Status.UNSCANNABLE,)),
     ("Under way", (Status.RECEIVING, Status.QUEUED, Status.SCANNING, Status.SETTLING)),
     ("Infected", (Status.INFECTED,)),
     ("Rejected", (Status.REJECTED,)),

@@ -15,7 +15,7 @@ LABELS: dict[Status, str] = {
     Status.CLEAN: "Clean",
     Status.INFECTED: "Infected",
     Status.REJECTED: "Rejected",
-    Status.UNSCANNABLE: "Held",
+    Status.UNSCANNABLE: "Unscannable",
     Status.FAILED: "Failed",
     Status.RELEASED: "Released",
     Status.EXPIRED: "Expired",
@@ -66,6 +66,4 @@ def bytes_of(scan: Scan, retention: timedelta) -> Place:
 
 def label(scan: Scan) -> str:
     """One or two words for a list."""
-    if scan.status is Status.UNSCANNABLE and scan.quarantine_key is None:
-        return "Not scannable"  # and not held: its policy has it deleted
     return LABELS[scan.status]

@@ -12,7 +12,9 @@ from ops.cli.periods import seconds
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="These scans; or say below which.")]
 Service = Annotated[str | None, typer.Option(help="Of this service.")]
-Code = Annotated[str | None, typer.Option(help="With this code, of a reason or of the error.")]
+Code = Annotated[
+    str | None, typer.Option("--code", "--reason", metavar="CODE", help="With this code, of a reason or of the error.")
+]
 Sha256 = Annotated[str | None, typer.Option(help="Of these bytes.")]
 Since = Annotated[float | None, typer.Option(parser=seconds, metavar="PERIOD", help="Arrived within: 30m, 2h.")]
 Until = Annotated[

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lazaretto_client import Lazaretto
 from ops.cli import erase, release, rescan, retry, tables
-from ops.cli.choice import Since, Until, ago
+from ops.cli.choice import Code, Since, Until, ago
 from ops.cli.client import connect
 
 app = typer.Typer(help="Look at scans, and act on them.", no_args_is_help=True)
@@ -23,7 +23,7 @@ def list_scans(
     sha256: Annotated[str | None, typer.Option(help="Only of these bytes.")] = None,
     since: Since = None,
     until: Until = None,
-    reason: Annotated[str | None, typer.Option(help="Only with this code: of a reason, or of the error.")] = None,
+    reason: Code = None,
     signature: Annotated[str | None, typer.Option(help="Only with this very signature.")] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Only of this type, as detected.")] = None,
     name: Annotated[str | None, typer.Option(help="Only files whose name begins so.")] = None,

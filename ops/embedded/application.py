@@ -13,7 +13,7 @@ from worker.lanes import Lane
 
 _HAND_BACK_SECONDS = 7  # from the end of a worker's stop_seconds to its own; mostly it takes three
 _DELIVERIES = 32  # at once; they wait, mostly
-_STEPS_BACK = 10  # niceness
+_STEPS_BACK = 5  # niceness; with 10 small uploads are no faster, and large ones may run into their time limits
 # Each service is a session of its own, and Linux shares the processor between sessions first (sched(7), "The autogroup
 # feature"): a niceness that the session does not have as well counts among its own processes alone.
 _STEP_BACK = '{ echo "$0" > /proc/self/autogroup; } 2> /dev/null; exec nice -n "$0" "$@"'

@@ -59,8 +59,9 @@ def _serve(supervisor: Supervisor, home: Home, wishes: Wishes) -> None:
     processes = wishes.number("LAZARETTO_WORKERS", max(2, os.cpu_count() or 2))
     # They put up with servers that are still starting, as they must with outages; it saves seconds.
     workers = worker(processes, variables), slow_worker(processes, variables)
-    supervisor.launch(api, *workers, sweeper(variables), notifier(variables))
+    supervisor.launch(api, *workers, notifier(variables))
     supervisor.await_ready()
+    supervisor.start(sweeper(variables))  # last: on a first start the store has no buckets to look into before
 
     say(f"ready after {time.monotonic() - began:.1f} s; settings in {home.path / 'stack.env'}, logs in {home.logs}")
     print(f"ready {api.url}", flush=True)

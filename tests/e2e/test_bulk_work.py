@@ -19,7 +19,7 @@ SLOW, UPLOADS = "celery -A worker.tasks worker --queues large,bulk ", "celery -A
 
 
 def _session_niceness(pid: int) -> int:
-    """As sched(7) has it: `/autogroup-123 nice 10`."""
+    """As sched(7) has it: `/autogroup-123 nice 5`."""
     return int(Path(f"/proc/{pid}/autogroup").read_text().rpartition(" ")[2])
 
 
@@ -39,9 +39,9 @@ def _examined_by(lazaretto: Lazaretto, scan_id: str, decision: int) -> int:
 
 def test_what_is_put_back_in_bulk_is_done_by_the_worker_that_steps_back(stack: Stack) -> None:
     slow, uploads = stack.named(SLOW), stack.named(UPLOADS)
-    assert [os.getpriority(os.PRIO_PROCESS, each) for each in (slow, uploads)] == [10, 0]
+    assert [os.getpriority(os.PRIO_PROCESS, each) for each in (slow, uploads)] == [5, 0]
     if AUTOGROUP.exists():  # else there is only the one
-        assert [_session_niceness(each) for each in (slow, uploads)] == [10, 0]
+        assert [_session_niceness(each) for each in (slow, uploads)] == [5, 0]
     with Lazaretto(stack.base_url, stack.api_key) as lazaretto:
         ids = [lazaretto.upload(encrypted_zip(), filename="a.zip").id for _ in range(FILES)]
         assert {lazaretto.wait(each, PATIENCE).status for each in ids} == {"unscannable"}

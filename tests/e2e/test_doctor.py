@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.stack import Stack
+import httpx
+
+from tests.stack import Stack, until
 
 LAZARETTO = str(Path(sys.executable).parent / "lazaretto")
 
@@ -35,7 +37,16 @@ def _records(stack: Stack) -> tuple[int, dict[str, Any]]:
     return code, {each["name"]: each for each in json.loads(told)["checks"]}
 
 
+def _swept(stack: Stack) -> bool:
+    scraped = httpx.get(f"{stack.base_url}/metrics").text
+    return any(
+        line.startswith("lazaretto_sweeper_last_sweep_timestamp_seconds ") and float(line.split()[1]) > 0
+        for line in scraped.splitlines()
+    )
+
+
 def test_what_make_run_starts_passes(stack: Stack) -> None:
+    until(lambda: _swept(stack), 60, "a sweep: the sweeper starts last")
     code, checks = _records(stack)
     failed = [each for each in checks.values() if each["verdict"] == "fail"]
     assert (code, failed) == (0, [])

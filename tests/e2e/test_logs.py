@@ -50,6 +50,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, development_signatures: Path
         rules = {"LAZARETTO_POLICY_FILE": str(policy(folder, {"default": receiver.url}))}
         rules["LAZARETTO_WEBHOOK_ALLOWED_NETWORKS"] = "127.0.0.1/32"
         with Stack.started(folder / "stack", development_signatures, **rules) as running:
+            until(lambda: len(_begun(running)) == len(OURS), 60, "the start of the sweeper, which comes last")
             _use(running)
             until(lambda: len(receiver.received) >= 3, 30, "webhooks")
             _go_wrong(running)
@@ -97,8 +98,16 @@ def test_every_line_is_json_with_an_event_of_ours_or_the_name_of_a_library(stack
 
 
 def test_every_process_says_when_it_began(stack: Stack) -> None:
-    started = [line["process"] for line in _lines(stack) if line["event"] == Log.STARTED]
-    assert sorted(started) == sorted(OURS.values())
+    assert sorted(_begun(stack)) == sorted(OURS.values())
+
+
+def _begun(stack: Stack) -> list[str]:
+    return [line["process"] for line in _lines(stack) if line["event"] == Log.STARTED]
+
+
+def test_a_first_start_alarms_nobody(stack: Stack) -> None:
+    """Each part begins when what it looks into is there."""
+    assert Log.SWEEP_FAILED not in {line["event"] for line in _lines(stack)}
 
 
 def test_whatever_is_about_a_scan_says_which_and_who_asked(stack: Stack) -> None:

@@ -163,10 +163,12 @@ def _served(night: Night, text: str) -> int:
 
 
 def _heeds_signals(pid: int) -> bool:
-    """Does it do something of its own when it is asked to stop, or keep that for later?"""
+    """Does it do something of its own when it is asked to stop, or keep that for later? Who is about to start another
+    process keeps every signal for a moment, which says nothing."""
     status = Path(f"/proc/{pid}/status").read_text()
     kept = [int(mask, 16) for mask in re.findall(r"^Sig(?:Blk|Cgt):\s+([0-9a-f]+)$", status, flags=re.MULTILINE)]
-    return any(mask & 1 << (signal.SIGTERM - 1) for mask in kept)
+    asked, every = (1 << (each - 1) for each in (signal.SIGTERM, signal.SIGSEGV))
+    return any(mask & asked and not mask & every for mask in kept)
 
 
 def _is(status: str) -> Callable[[Night, str], None]:

@@ -17,6 +17,7 @@ from tests.server import Server
 from tests.stack import until
 from tests.system import KEY, System
 from worker import admission
+from worker.errors import DatabaseUnavailable
 from worker.instruments import Refused, instruments
 from worker.lanes import Lane
 from worker.scan import Status
@@ -179,6 +180,21 @@ def test_a_look_is_taken_once_a_second_not_of_every_upload(
     monkeypatch.setattr(admission.Admission, "look", counted)
     with ThreadPoolExecutor(MOST) as pool:
         assert {each.status_code for each in pool.map(lambda _: _put(client), range(MOST))} == {202}
+    assert len(looks) == 1
+
+
+def test_a_look_that_fails_turns_nobody_away_and_is_waited_for_once(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = list[object]()
+
+    def failing(self: admission.Admission) -> None:
+        looks.append(self)
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(admission, "_FRESH", 3600.0)
+    monkeypatch.setattr(admission.Admission, "look", failing)
+    _fill(client)
     assert len(looks) == 1
 
 

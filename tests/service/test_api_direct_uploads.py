@@ -6,11 +6,13 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.kept import SQLiteTemplate
 from tests.server import Server
 from tests.system import System
 
@@ -20,10 +22,10 @@ PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R
 WANTED = {"filename": "report.pdf", "content_type": "application/pdf", "size": len(PDF), "metadata": {"order": "é"}}
 
 
-@pytest.fixture(params=["sqlite"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Any) -> str:
+@pytest.fixture
+def database_url(sqlite_template: SQLiteTemplate, tmp_path: Path) -> str:
     """Both kinds are under test where the use case is."""
-    return f"{request.param}:///{tmp_path / 'lazaretto.db'}"
+    return sqlite_template.copied(tmp_path / "lazaretto.db")
 
 
 @pytest.fixture

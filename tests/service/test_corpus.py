@@ -17,6 +17,7 @@ from tests.corpus.case import Case
 from tests.corpus.families import cases
 from tests.corpus.outcomes import Outcome
 from tests.crew import Burden, Crew
+from tests.kept import SQLiteTemplate
 from tests.system import System
 from worker.errors import LazarettoError
 from worker.scan import PROMOTED, Event, Scan, Status
@@ -31,9 +32,9 @@ DESCRIPTOR_MARGIN = 4  # measured: 1, a connection more in a pool
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(tmp_path: Path, sqlite_template: SQLiteTemplate) -> str:
     """One kind is enough: what is decided here does not depend on it."""
-    return f"sqlite:///{tmp_path / 'lazaretto.db'}"
+    return sqlite_template.copied(tmp_path / "lazaretto.db")
 
 
 @pytest.fixture

@@ -119,6 +119,18 @@ def test_many_are_put_back_in_turns_and_each_once(
 
 
 @ONE_KIND
+def test_where_no_status_is_asked_for_what_failed_is_meant(system: System, client: httpx.Client) -> None:
+    """As in the API and on the command line."""
+    lost, held = failed(system, system.upload(PDF, "lost.pdf")), system.outcome(encrypted_zip(), "held.zip")
+    assert "Retry 1 file?" in client.get("/scans/retry").text
+    assert "Retry 1 file?" in client.get("/scans/retry?status=unscannable").text
+    assert "Retry 2 files?" in client.get(f"/scans/retry?id={lost.id}&id={held.id}").text
+    answer = client.get("/scans").text
+    assert ("Retry all that failed…" in answer, "Retry all that match…" in answer) == (True, False)
+    assert "Retry all that match…" in client.get("/scans?status=unscannable").text
+
+
+@ONE_KIND
 def test_a_slip_in_a_filter_puts_nothing_back(system: System, client: httpx.Client) -> None:
     scan = failed(system, system.upload(PDF, "report.pdf"))
     form = {"csrf": token(client), "begun": "2100-01-01T00:00:00Z", "total": "1", "done": "0"}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 
 from tests import images
 from tests.system import System
+from worker.assembly import make_sandbox
 from worker.canaries import eicar, encrypted_zip
 from worker.sandbox import launcher
 from worker.scan import Status
+from worker.tasks import Parts
 
 HIJACKED = """
 import os, socket, sys
@@ -46,10 +49,11 @@ def test_what_is_no_image_is_not_promoted(
     system: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], payload: bytes, named: str
 ) -> None:
     """It is held for another attempt: what the sandbox did says nothing about the file."""
-    system.parts.sandbox.close()  # the next call starts another
     boot = HIJACKED.format(payload=payload)
     monkeypatch.setattr(launcher, "start", functools.partial(launcher.start, boot=boot))
-    scan = system.outcome(JPEG, "photo.jpg", "image/jpeg")
+    parts = Parts(system.settings, system.objects, make_sandbox(system.settings))
+    scan = replace(system, parts=parts).outcome(JPEG, "photo.jpg", "image/jpeg")
+    parts.close()
     assert (scan.status, scan.verdict) == (Status.QUEUED, None)
     assert scan.error is not None
     assert (scan.error["code"], system.promoted()) == ("sandbox_failed", [])

@@ -152,7 +152,7 @@ def _head(key: str, length: int) -> bytes:
 def test_a_broken_upload_is_repeated_with_its_key(system: System, server: Server, client: httpx.Client) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as broken:
         broken.sendall(_head("key-1", 5) + b"he")
-        until(lambda: len(_keys(system)) == 1, 5, "the claim")
+        until(lambda: len(_keys(system)) == 1, 5, "the reservation")
         _is(_put(client), 409, "idempotency_in_flight", retryable=True)
     until(lambda: _keys(system) == [], 5, "the key to be free")
     assert _put(client).status_code == 202
@@ -175,7 +175,7 @@ def test_a_key_whose_process_was_killed_is_free_after_a_lease(
     system: System, client: httpx.Client, calendar: Calendar
 ) -> None:
     lease = timedelta(seconds=system.settings.receive_lease)
-    lost = idempotency.claim(system.database, "default", "key-1", ROUTE, lease)
+    lost = idempotency.reserve(system.database, "default", "key-1", ROUTE, lease)
     _is(_put(client), 409, "idempotency_in_flight", retryable=True)
     calendar.pass_time(system.settings.receive_lease + 1)
     accepted = _put(client)
@@ -193,7 +193,7 @@ def test_an_upload_that_was_overtaken_is_not_accepted(
 ) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as slow:
         slow.sendall(_head("key-1", 5) + b"he")
-        until(lambda: len(_keys(system)) == 1, 5, "the claim")
+        until(lambda: len(_keys(system)) == 1, 5, "the reservation")
         calendar.pass_time(system.settings.receive_lease + 1)
         assert _put(client).status_code == 202
         slow.sendall(b"llo")
@@ -243,8 +243,8 @@ def test_keys_are_kept_for_a_day(system: System, client: httpx.Client, calendar:
 
 def test_the_sweeper_leaves_a_key_in_flight_alone(system: System, calendar: Calendar) -> None:
     day = idempotency.KEPT
-    idempotency.claim(system.database, "default", "key-1", ROUTE, day * 2)
+    idempotency.reserve(system.database, "default", "key-1", ROUTE, day * 2)
     calendar.pass_time(day.total_seconds() + 1)
     assert system.sweep().keys_forgotten == 0
     with pytest.raises(KeyInFlight):
-        idempotency.claim(system.database, "default", "key-1", ROUTE, day)
+        idempotency.reserve(system.database, "default", "key-1", ROUTE, day)

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.kept import SQLiteTemplate
 from tests.server import Server
 from tests.system import System
 
@@ -17,9 +18,9 @@ bytes_per_day = "1 MiB"
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_template: SQLiteTemplate, tmp_path: Path) -> str:
     """One kind will do: what is tried here is counted in Redis."""
-    return f"sqlite:///{tmp_path / 'lazaretto.db'}"
+    return sqlite_template.copied(tmp_path / "lazaretto.db")
 
 
 def _put(client: httpx.Client, headers: dict[str, str]) -> httpx.Response:

@@ -52,7 +52,7 @@ def test_what_is_recorded_is_what_lies_there(system: System, size: int) -> None:
     stored = system.objects.fetch(system.settings.quarantine_bucket, scan.quarantine_key, scan.etag)
     assert hashlib.sha256(b"".join(stored)).hexdigest() == scan.sha256
     assert system.path(scan.id) == ["receiving", "queued"]
-    assert system.queue.waiting() == 1
+    assert system.queue.waiting(scan.lane) == 1
 
 
 @pytest.mark.parametrize("announced", [None, 6 * MIB + 1], ids=["streamed", "announced"])

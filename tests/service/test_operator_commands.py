@@ -109,7 +109,7 @@ def test_bytes_are_erased_by_id_or_by_what_is_said_of_them(system: System) -> No
     assert _run("erase", named.id, named.id).stdout == "1 erased\n"
     assert _run("erase", "--sha256", clean.sha256 or "", "--dry-run").stdout == "2 would be erased\n"
     assert "erased for good" in _run("erase", "--status", "failed", said="\n").stderr
-    assert _run("erase", "--reason", "encrypted", "--yes").exit_code == 1
+    assert _run("erase", "--code", "encrypted", "--yes").exit_code == 1
     assert _run("erase", "--reason", "worker_lost", "--dry-run").stdout == "1 would be erased\n"
     assert _run("erase", "--status", "failed", "--yes").exit_code == 0
     assert (system.scan(lost.id).status, system.scan(clean.id).status) == (Status.ERASED, Status.CLEAN)

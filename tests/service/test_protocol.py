@@ -15,6 +15,7 @@ import pytest
 
 from api import protocol
 from tests import processes
+from tests.kept import SQLiteTemplate
 from tests.server import Server
 from tests.stack import until
 from tests.system import KEY, System
@@ -25,9 +26,9 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_template: SQLiteTemplate, tmp_path: Path) -> str:
     """One kind is enough: none of this reaches a database."""
-    return f"sqlite:///{tmp_path / 'lazaretto.db'}"
+    return sqlite_template.copied(tmp_path / "lazaretto.db")
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import redis
 from tests.crew import Crew
 from tests.stack import until
 from tests.system import System
-from worker.adapters.task_queue import SCAN_TASK, SCANS
+from worker.adapters.task_queue import SCAN_TASK
+from worker.lanes import Lane
 from worker.scan import Status
 
 _PATIENCE = 60  # seconds
@@ -29,7 +30,7 @@ def _message(body: object = ([], {}, {}), **changes: Any) -> bytes:
         "headers": {"lang": "py", "task": SCAN_TASK, "id": "1", "root_id": "1"},
         "properties": {
             "body_encoding": "base64",
-            "delivery_info": {"exchange": "", "routing_key": SCANS},
+            "delivery_info": {"exchange": "", "routing_key": Lane.SCANS},
             "delivery_mode": 2,
             "delivery_tag": "1",
         },
@@ -64,9 +65,9 @@ def test_whatever_else_is_in_the_line_ends_no_worker(system: System, s3: Mapping
         main = crew.main
         with redis.Redis.from_url(system.settings.redis_url.get_secret_value()) as client:
             for message in MESSAGES.values():
-                client.lpush(SCANS, message)
+                client.lpush(Lane.SCANS, message)
             scan = system.upload(b"hello")
             until(lambda: system.scan(scan.id).status is Status.CLEAN, _PATIENCE, "the end of the scan behind them")
-            assert client.llen(SCANS) == 0
+            assert client.llen(Lane.SCANS) == 0
             until(lambda: not client.exists("unacked"), _PATIENCE, "each is acknowledged: it would come back")
         assert crew.main == main

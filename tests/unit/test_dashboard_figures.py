@@ -87,7 +87,7 @@ def test_bars_are_the_largest_and_lead_to_their_scans() -> None:
 
 def test_bars_speak_plainly_and_link_by_code() -> None:
     [held] = figures.bars("status", {Status.UNSCANNABLE: 1}).shown
-    assert (held.label, held.link) == ("Held", "/scans?status=unscannable")
+    assert (held.label, held.link) == ("Unscannable", "/scans?status=unscannable")
     [malware] = figures.bars("reason", {"signature_found": 1}).shown
     assert (malware.label, malware.link) == ("Malware found", "/scans?reason=signature_found")
     [unknown] = figures.bars("reason", {"of_a_newer_release": 1}).shown

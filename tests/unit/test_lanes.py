@@ -14,8 +14,11 @@ QUARTER = LARGE_SIZE // 4
     ("size", "filename", "declared_type", "lane"),
     [
         (0, "a.zip", None, Lane.SCANS),
-        (LARGE_SIZE - 1, "photo.jpg", "image/jpeg", Lane.SCANS),
-        (LARGE_SIZE, "photo.jpg", "image/jpeg", Lane.LARGE),
+        (LARGE_SIZE - 1, "report.pdf", "application/pdf", Lane.SCANS),
+        (LARGE_SIZE, "report.pdf", "application/pdf", Lane.LARGE),
+        (QUARTER - 1, "photo.jpg", "image/jpeg", Lane.SCANS),
+        (QUARTER, "photo.JPG", None, Lane.LARGE),
+        (QUARTER, "photo", "image/pjpeg", Lane.LARGE),
         (LARGE_SIZE, "", None, Lane.LARGE),
         (QUARTER - 1, "a.zip", "application/zip", Lane.SCANS),
         (QUARTER, "a.zip", None, Lane.LARGE),

@@ -1,6 +1,7 @@
 """The fork server: has the decoders loaded, never runs them, and forks a fresh child for each call.
 
-A child forked after libvips ran would hang on its threads; and this process must stay out of reach of any file.
+A child forked after libvips ran would hang on its threads; and this process must stay out of reach of any file: all
+that libmagic sees here is a line of our own.
 It is started by exec with an empty environment, and ends when the worker that started it does.
 """
 

@@ -29,7 +29,7 @@ class Bound:
     scan_id: str
 
 
-def claim(connection: Connection, held: Held, now: datetime, until: datetime, over_before: datetime) -> bool:
+def reserve(connection: Connection, held: Held, now: datetime, until: datetime, over_before: datetime) -> bool:
     """Take a key that is new, whose lease is over, or that is older than `over_before`. False: it is somebody's."""
     values = {"token": held.token, "lease_until": until, "fingerprint": None, "scan_id": None, "created_at": now}
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -42,7 +42,7 @@ def claim(connection: Connection, held: Held, now: datetime, until: datetime, ov
 
 
 def bound(connection: Connection, service: str, key: str) -> Bound | None:
-    """What a key led to. None: it is in flight, or was never claimed."""
+    """What a key led to. None: it is in flight, or was never reserved."""
     row = connection.execute(select(table).where(_same(service, key), table.c.scan_id.is_not(None))).first()
     return Bound(row.fingerprint, row.scan_id) if row else None
 

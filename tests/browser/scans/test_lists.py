@@ -68,7 +68,7 @@ def test_one_field_finds_by_id_hash_signature_and_start_of_name(operator: Page, 
 def test_filters_stand_in_the_address(operator: Page, sender: Sender) -> None:
     held, clean = sender.held("filtered.zip"), sender.sent("filtered.txt")
     operator.goto("/scans")
-    operator.get_by_role("link", name="Held").click()
+    operator.get_by_role("link", name="Unscannable").click()
     expect(operator.locator(f"#scan-{held}")).to_be_visible()
     expect(operator.locator(f"#scan-{clean}")).to_have_count(0)
     operator.get_by_text("Filters", exact=True).click()

@@ -35,7 +35,7 @@ def test_a_failed_file_is_read_retried_and_becomes_clean_before_ones_eyes(
 def test_a_held_file_is_released_for_a_reason(operator: Page, sender: Sender) -> None:
     held = sender.held("contract.zip")
     operator.goto(f"/scans/{held}")
-    expect(operator.locator("#verdict")).to_have_text("Held")
+    expect(operator.locator("#verdict")).to_have_text("Unscannable")
     expect(operator.get_by_text("nobody can look into it without the password")).to_be_visible()
     expect(operator.get_by_text("Without a decision they are deleted on")).to_be_visible()
     operator.get_by_text("Release…").click()
