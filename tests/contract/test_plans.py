@@ -159,7 +159,7 @@ def _in_the_background(database: Database, sample: Sample) -> Iterator[Callable[
 
     def within(ask: Callable[[Connection], object]) -> Callable[[], object]:
         def asked() -> None:
-            with database.read() as connection:
+            with database.write() as connection:  # some change what they find, and some stream it
                 ask(connection)
 
         return asked
@@ -203,7 +203,7 @@ def test_each_index_is_there_for_something(database: Database) -> None:
 
 def _plan(database: Database, statement: str, parameters: Any) -> str:
     explain = "EXPLAIN " if database.engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
-    with database.read() as connection:
+    with database.read(streamed=True) as connection:  # in one transaction
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         return " ".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
