@@ -34,7 +34,7 @@ test: $(TESTABLE) ## run every test, against real services that the suite starts
 SERVICE = $(addprefix tests/service/test_,$(1))
 FAULTS := tests/e2e/test_torture.py tests/e2e/test_recovery.py tests/e2e/test_stop.py \
 	tests/service/failpoints $(wildcard $(call SERVICE,webhook_torture.py embedded_*.py))
-LONG := $(wildcard $(call SERVICE,corpus.py webhook_*.py operat*.py bulk_*.py reconcile.py))
+LONG := $(wildcard $(call SERVICE,corpus.py bench.py webhook_*.py operat*.py bulk_*.py reconcile.py))
 parts:
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/service $(addprefix --ignore=,$(LONG) $(FAULTS))
 

@@ -47,6 +47,7 @@ def test_an_upload_and_its_end_are_told(told: Stack, receiver: Receiver) -> None
         sent = client.put("/v1/uploads/a.txt", content=b"hello", headers={"X-Request-ID": "traced-1"}).json()
         until(lambda: len(receiver.received) == 1, 20, "the webhook")
         known = client.get(f"/v1/scans/{sent['id']}").json()
+        assert known.pop("steps")["scan"] > 0, "which is for those who look into one scan"
         event = receiver.received[0].verified(secret)
         assert (event["type"], event["data"]) == ("scan.clean", known)
         assert receiver.received[0].headers["x-request-id"] == "traced-1"

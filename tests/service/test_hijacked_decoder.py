@@ -57,4 +57,5 @@ def test_what_is_no_image_is_not_promoted(
     assert (scan.status, scan.verdict) == (Status.QUEUED, None)
     assert scan.error is not None
     assert (scan.error["code"], system.promoted()) == ("sandbox_failed", [])
-    assert f"the re-encoded image is {named}, expected image/jpeg" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"the re-encoded image is {named}, expected image/jpeg" in said.out + said.err

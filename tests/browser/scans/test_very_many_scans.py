@@ -21,7 +21,7 @@ def test_more_than_one_request_can_take_goes_on_by_itself(operator: Page, stack:
     number = AT_ONCE + 1
     ids = _failed_by_an_outage(stack, sender.failed("one of very many.txt"), number)
     operator.goto("/scans?service=crowd")
-    operator.get_by_role("link", name="Retry all that match…").click()
+    operator.get_by_role("link", name="Retry all that failed…").click()
     expect(operator.get_by_role("heading", name=f"Retry {number:,} files?")).to_be_visible()
     operator.get_by_role("button", name="Retry them").click()
     expect(operator.get_by_role("heading", name="Putting back…")).to_be_visible()
