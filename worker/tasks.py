@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from celery.signals import (
@@ -57,8 +58,11 @@ class Parts:
         self.hints = Hints(self.queue, policies)
 
     def start(self) -> None:
-        """Look at the scanners before the first scan, and from then on regularly."""
+        """Look at the scanners before the first scan, and from then on regularly; start the sandbox's server, for
+        which a small file would wait longer than for everything else."""
         threading.Thread(target=self.scanners.watch, name="scanner-watch", daemon=True).start()
+        with suppress(SandboxUnavailable):  # which the first scan will find out, and have on record
+            self.sandbox.missing_layers()
 
     def scan(self, scan_id: str) -> None:
         """Bring one scan as far as it goes now."""
