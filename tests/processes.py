@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import suppress
+import os
+import signal
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _GONE = (FileNotFoundError, ProcessLookupError)
@@ -13,6 +15,19 @@ _STATE, _PARENT, _STARTED = 0, 1, 19  # what comes after the name in /proc/*/sta
 def alive(pid: int) -> bool:
     """Does it run? A zombie does not."""
     return _stat(pid, _STATE) not in {"", "Z", "X"}
+
+
+@contextmanager
+def standing_still(pids: Collection[int]) -> Iterator[None]:
+    """They are stopped, and go on after the block as if no time had passed."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def family(ancestor: int) -> frozenset[int]:

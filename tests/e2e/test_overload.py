@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,16 +25,8 @@ def crowded(tmp_path_factory: pytest.TempPathFactory, development_signatures: Pa
         yield running
 
 
-@contextmanager
-def _workers_stand_still(stack: Stack) -> Iterator[None]:
-    pids = [pid for each in WORKERS for pid in processes.family(stack.named(each))]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+def _workers(stack: Stack) -> list[int]:
+    return [pid for each in WORKERS for pid in processes.family(stack.named(each))]
 
 
 def _sent_away(stack: Stack) -> bool:
@@ -49,7 +38,7 @@ def test_whoever_is_sent_away_comes_back_and_no_file_is_lost(crowded: Stack) -> 
         Lazaretto(crowded.base_url, crowded.api_key, retries=20) as lazaretto,
         ThreadPoolExecutor(UPLOADS) as pool,
     ):
-        with _workers_stand_still(crowded):
+        with processes.standing_still(_workers(crowded)):
             files = [f"file {number}".encode() for number in range(UPLOADS)]
             uploads = [pool.submit(lazaretto.upload, data, filename="a.txt") for data in files]
             until(lambda: _sent_away(crowded), PATIENCE, "a word of those who are sent away")

@@ -103,7 +103,7 @@ def _slow_scans(stack: Stack, http: httpx.Client, count: int, *also: str) -> Ite
     """So many scans at work that last until the end of the block: their scanner stands still, and other parts."""
     for _ in range(10):
         _warm_up(http)
-        with _standing_still(stack, SCANNER, *also):
+        with processes.standing_still(_named(stack, SCANNER, *also)):
             scans = [_put(http) for _ in range(count)]
             if _at_work(http, scans):
                 yield scans
@@ -121,17 +121,9 @@ def _warm_up(http: httpx.Client) -> None:
             at_work |= {event["actor"] for each in ended for event in _story(http, each) if event["to"] == "scanning"}
 
 
-@contextmanager
-def _standing_still(stack: Stack, *parts: str) -> Iterator[None]:
-    pids = {pid for pid in stack.pids for part in parts if part in processes.command(pid)}
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+def _named(stack: Stack, *parts: str) -> set[int]:
+    """Those of its processes in whose command lines one of these stands."""
+    return {pid for pid in stack.pids for part in parts if part in processes.command(pid)}
 
 
 def _at_work(http: httpx.Client, scans: list[str]) -> bool:
